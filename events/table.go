@@ -1,0 +1,105 @@
+package events
+
+const (
+	docsEC2   = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/"
+	docsASG   = "https://docs.aws.amazon.com/autoscaling/ec2/"
+	docsECS   = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/"
+	docsEKS   = "https://docs.aws.amazon.com/eks/latest/userguide/"
+	docsOwn   = "events/own.go"
+	inDepth   = "the interruption function will listen when it handles interruptions in depth"
+	byUpgrade = "the upgrade function will listen"
+	byFleet   = "for the fleet's own subscribers; no function of ekspedite listens to its own reports"
+)
+
+// table is the contract table. A new event is one entry here, its samples in events/samples and its schema in
+// events/schemas.
+func table() []Contract {
+	return []Contract{
+		// EC2
+		contract[SpotInterruption](KindSpotInterruption, SourceEC2, "EC2 Spot Instance Interruption Warning").
+			means("EC2 takes a spot instance back in two minutes", docsEC2+"spot-instance-termination-notices.html").
+			samples("", "stop", "hibernate").to(HandlerInterruption, RouteRule),
+		contract[RebalanceRecommendation](KindRebalanceRecommendation, SourceEC2, "EC2 Instance Rebalance Recommendation").
+			means("a spot instance is at a higher risk than before", docsEC2+"rebalance-recommendations.html").
+			samples("").to(HandlerInterruption, RouteRule),
+		contract[InstanceStateChange](KindInstanceStateChange, SourceEC2, "EC2 Instance State-change Notification").
+			means("an instance entered a state", docsEC2+"monitoring-instance-state-changes.html").
+			samples("", "running").to(HandlerInterruption, RouteRule),
+		contract[CapacityReservationInterruption](KindCapacityReservationInterruption, SourceEC2,
+			"EC2 Capacity Reservation Instance Interruption Warning", "EC2 Interruptible Capacity Reservation Instance Interruption Warning").
+			means("an instance loses its interruptible reservation or its Capacity Block", docsEC2+"monitor-interruptible-cr.html").
+			samples("", "block", "older").to(HandlerInterruption, RouteRule),
+		contract[CapacityReservationReclaimed](KindCapacityReservationReclaimed, SourceEC2,
+			"EC2 Interruptible Capacity Reservation Allocation Reclamation Completed", "EC2 Capacity Reservation Interruptible Reclamation Complete").
+			means("lent capacity came back to its owner", docsEC2+"monitor-interruptible-cr.html").
+			samples("", "older").unmatched(inDepth),
+		contract[CapacityBlockDelivered](KindCapacityBlockDelivered, SourceEC2, "Capacity Block Delivered", "Capacity Block Reservation Delivered").
+			means("a Capacity Block began", docsEC2+"capacity-blocks-monitor.html").
+			samples("", "older").unmatched(inDepth),
+		contract[CapacityBlockExpiration](KindCapacityBlockExpiration, SourceEC2,
+			"Capacity Block Expiration Warning", "Capacity Block Reservation Expiration Warning").
+			means("a Capacity Block ends in 40 minutes, its instances from 10 minutes on", docsEC2+"capacity-blocks-monitor.html").
+			samples("", "older").unmatched(inDepth),
+
+		// Auto Scaling
+		contract[LifecycleAction](KindLifecycleAction, SourceAutoScaling, detailTypeTerminate, detailTypeLaunch).
+			means("an instance waits in a lifecycle hook", docsASG+"userguide/ec2-auto-scaling-event-reference.html").
+			samples("terminate", "launch", "warmpool", "direct", "wrapped").
+			on(BusDefault, FormEnvelope, FormNotification).to(HandlerInterruption, RouteRule),
+		contract[AutoScalingTestNotification](KindAutoScalingTestNotification, SourceAutoScaling, testNotification).
+			means("a lifecycle hook's author wants to know that the queue is there", docsASG+"APIReference/API_PutLifecycleHook.html").
+			samples("", "transition", "wrapped").on(BusNone, FormNotification).to(HandlerInterruption, RouteDirect),
+		contract[AutoScalingResult](KindAutoScalingResult, SourceAutoScaling, "EC2 Instance Launch Successful", "EC2 Instance Terminate Successful",
+			"EC2 Instance Launch Unsuccessful", "EC2 Instance Terminate Unsuccessful").
+			means("a launch or a termination by Auto Scaling ended", docsASG+"userguide/ec2-auto-scaling-event-reference.html").
+			samples("launch", "terminate", "launch-failed").unmatched("the scaling function will listen"),
+
+		// AWS Health
+		contract[HealthEvent](KindHealthEvent, SourceHealth, "AWS Health Event").
+			means("something happens to resources: an instance is retired, a version leaves support",
+				"https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html").
+			samples("ec2", "eks").unmatched("EC2: " + inDepth + "; EKS lifecycle: " + byUpgrade),
+
+		// ECS and EKS
+		contract[ECSContainerInstanceStateChange](KindECSContainerInstanceStateChange, SourceECS, "ECS Container Instance State Change").
+			means("a machine of an ECS cluster changed", docsECS+"ecs_container_instance_events.html").
+			samples("").unmatched(inDepth),
+		contract[ECSTaskStateChange](KindECSTaskStateChange, SourceECS, "ECS Task State Change").
+			means("an ECS task moved on; the warning of Fargate Spot", docsECS+"ecs_task_events.html").
+			samples("", "spot").unmatched(inDepth),
+		contract[FargatePodTermination](KindFargatePodTermination, SourceEKS, "EKS Fargate Pod Scheduled Termination").
+			means("EKS will replace a Fargate pod to patch its machine", docsEKS+"fargate-pod-patching.html").
+			samples("").unmatched(inDepth),
+		contract[AddonEvent](KindAddonEvent, SourceEKS,
+			"EKS Addon Creation Succeeded", "EKS Addon Creation Failed", "EKS Addon Update Succeeded", "EKS Addon Update Failed",
+			"EKS Addon Deletion Succeeded", "EKS Addon Deletion Failed", "EKS Addon Health Degraded", "EKS Addon Health Restored").
+			means("an EKS add-on changed, or could not; the payload is undocumented", "https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-eks.html").
+			samples("update-succeeded", "health-degraded").unmatched(byUpgrade),
+
+		// CodePipeline
+		contract[CodePipelineJob](KindCodePipelineJob, SourceCodePipeline, detailTypeJob).
+			means("an action of a pipeline waits for a function's answer",
+				"https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-invoke-lambda-function.html").
+			samples("", "continued").on(BusNone, FormCodePipeline).unmatched("CodePipeline will invoke the pipeline function directly"),
+
+		// ekspedite
+		contract[ClusterApplyRequested](KindClusterApplyRequested, SourceEkspedite, "Cluster Apply Requested").
+			means("somebody wants clusters to be what a spec says", docsOwn).
+			samples("").on(BusEkspedite).to(HandlerCluster, RouteRule),
+		contract[ClusterSweepRequested](KindClusterSweepRequested, SourceEkspedite, "Cluster Sweep Requested").
+			means("it is time to look at every cluster", docsOwn).
+			samples("", "scheduler").on(BusNone).to(HandlerCluster, RouteSchedule),
+		contract[ClusterContinuation](KindClusterContinuation, SourceEkspedite, "Cluster Continuation").
+			means("the cluster function looks at a cluster again", docsOwn).
+			samples("").on(BusNone).to(HandlerCluster, RouteDirect),
+		contract[DrainContinuation](KindDrainContinuation, SourceEkspedite, "Drain Continuation").
+			means("the interruption function looks at a drain again", docsOwn).
+			samples("", "hook").on(BusNone).to(HandlerInterruption, RouteDirect),
+		contract[RunFinished](KindRunFinished, SourceEkspedite, "Run Finished").
+			means("what came of a run", docsOwn).
+			samples("", "failed").on(BusEkspedite).unmatched(byFleet),
+		contract[RunProgressed](KindRunProgressed, SourceEkspedite, "Run Progressed").
+			means("one step of a run", docsOwn).
+			samples("").on(BusEkspedite).unmatched(byFleet),
+	}
+}

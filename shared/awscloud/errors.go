@@ -1,0 +1,73 @@
+package awscloud
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/ekspedite/ekspedite/shared/fault"
+)
+
+// classes maps AWS's error codes to what can be done about them. It is the only such table. A code that is not here is
+// Transient for a server's fault and Invalid for a client's.
+var classes = map[string]fault.Class{
+	"Throttling":                             fault.Throttled,
+	"ThrottlingException":                    fault.Throttled,
+	"RequestLimitExceeded":                   fault.Throttled,
+	"RequestThrottled":                       fault.Throttled,
+	"TooManyRequestsException":               fault.Throttled,
+	"ProvisionedThroughputExceededException": fault.Throttled,
+
+	"ResourceNotFoundException":            fault.NotFound,
+	"NoSuchEntity":                         fault.NotFound,
+	"InvalidInstanceID.NotFound":           fault.NotFound,
+	"InvalidVpcID.NotFound":                fault.NotFound,
+	"InvalidSubnetID.NotFound":             fault.NotFound,
+	"InvalidRouteTableID.NotFound":         fault.NotFound,
+	"InvalidInternetGatewayID.NotFound":    fault.NotFound,
+	"InvalidGroup.NotFound":                fault.NotFound,
+	"InvalidAllocationID.NotFound":         fault.NotFound,
+	"NatGatewayNotFound":                   fault.NotFound,
+	"ConditionalCheckFailedException":      fault.Conflict,
+	"TransactionConflictException":         fault.Conflict,
+	"EntityAlreadyExists":                  fault.Conflict,
+	"Resource.AlreadyAssociated":           fault.Conflict,
+	"RouteAlreadyExists":                   fault.Conflict,
+	"ResourceInUseException":               fault.Blocked, // EKS: an update is in progress, or the name is taken
+	"ConcurrentModificationException":      fault.Blocked,
+	"ResourceInUse":                        fault.Blocked,
+	"ScalingActivityInProgress":            fault.Blocked,
+	"AccessDenied":                         fault.Denied,
+	"AccessDeniedException":                fault.Denied,
+	"UnauthorizedOperation":                fault.Denied,
+	"UnrecognizedClientException":          fault.Denied,
+	"ExpiredTokenException":                fault.Transient, // Lambda renews credentials with the next environment
+	"InsufficientInstanceCapacity":         fault.Blocked,
+	"ServerException":                      fault.Transient,
+	"ServiceUnavailableException":          fault.Transient,
+	"InternalFailure":                      fault.Transient,
+	"InternalError":                        fault.Transient,
+	"UnsupportedAvailabilityZoneException": fault.Invalid,
+}
+
+// classify turns an SDK error into a classed one. op names what was tried: "ec2:DescribeInstances".
+func classify(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	out := &fault.Error{Class: fault.Transient, Op: op, Err: err}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return out // timeouts, broken connections
+	}
+	out.Code = api.ErrorCode()
+	if class, ok := classes[out.Code]; ok {
+		out.Class = class
+	} else if api.ErrorFault() == smithy.FaultClient {
+		out.Class = fault.Invalid
+	}
+	// The SDK's own text repeats the operation, the endpoint and the attempt; the code and message are what people need.
+	out.Err = errors.New(out.Code + ": " + strings.TrimSpace(api.ErrorMessage()))
+	return out
+}

@@ -1,0 +1,140 @@
+// Package fleet has the nouns: clusters, nodes, pods and what belongs to them, as plain values that decisions read. No
+// SDK type and no Kubernetes type leaks in; awscloud and kube translate at the edge.
+package fleet
+
+import (
+	"strings"
+	"time"
+)
+
+// Cluster is one EKS cluster.
+type Cluster struct {
+	Name     string `json:"name"`
+	ARN      string `json:"arn,omitempty"`
+	Account  string `json:"account,omitempty"`
+	Region   string `json:"region,omitempty"`
+	Version  string `json:"version,omitempty"`  // "1.36"
+	Status   string `json:"status,omitempty"`   // EKS's: CREATING, ACTIVE, …
+	Endpoint string `json:"endpoint,omitempty"` // the API server's URL
+	CAData   []byte `json:"caData,omitempty"`   // PEM
+}
+
+// Instance is one EC2 machine.
+type Instance struct {
+	ID             string            `json:"id"`
+	Type           string            `json:"type,omitempty"`
+	Zone           string            `json:"zone,omitempty"`
+	PrivateDNSName string            `json:"privateDnsName,omitempty"`
+	State          string            `json:"state,omitempty"` // EC2's: pending, running, …
+	Spot           bool              `json:"spot,omitempty"`
+	Tags           map[string]string `json:"tags,omitempty"`
+}
+
+// Tags by which AWS itself says to whom an instance belongs.
+const (
+	TagEKSCluster       = "eks:cluster-name"
+	TagEKSNodegroup     = "eks:nodegroup-name"
+	TagAutoScalingGroup = "aws:autoscaling:groupName"
+	tagOwnedPrefix      = "kubernetes.io/cluster/"
+)
+
+// Cluster is the name of the cluster that the instance's tags name, or "": EKS's own tag first, then the tag that every
+// node of a self-managed group carries.
+func (i Instance) Cluster() string {
+	if c := i.Tags[TagEKSCluster]; c != "" {
+		return c
+	}
+	for k, v := range i.Tags {
+		if name, ok := strings.CutPrefix(k, tagOwnedPrefix); ok && v == "owned" {
+			return name
+		}
+	}
+	return ""
+}
+
+// Gone tells whether the machine no longer runs or is about to stop.
+func (i Instance) Gone() bool {
+	return i.State == "terminated" || i.State == "shutting-down" || i.State == "stopped"
+}
+
+// Taint of a node.
+type Taint struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"`
+	Effect string `json:"effect"` // NoSchedule, PreferNoSchedule, NoExecute
+}
+
+// Node is the Kubernetes object.
+type Node struct {
+	Name            string            `json:"name"`
+	UID             string            `json:"uid"`
+	ProviderID      string            `json:"providerId"` // aws:///us-east-1a/i-0abc
+	ResourceVersion string            `json:"resourceVersion,omitempty"`
+	Labels          map[string]string `json:"labels,omitempty"`
+	Annotations     map[string]string `json:"annotations,omitempty"`
+	Taints          []Taint           `json:"taints,omitempty"`
+	Unschedulable   bool              `json:"unschedulable,omitempty"`
+	Ready           bool              `json:"ready,omitempty"`
+}
+
+// Is tells whether the node is that machine: by provider ID, never by a name.
+func (n Node) Is(instanceID string) bool {
+	return instanceID != "" && strings.HasSuffix(n.ProviderID, "/"+instanceID)
+}
+
+// Toleration of a pod.
+type Toleration struct {
+	Key      string `json:"key,omitempty"`
+	Operator string `json:"operator,omitempty"` // Exists or Equal, which is the default
+	Value    string `json:"value,omitempty"`
+	Effect   string `json:"effect,omitempty"` // "" is all
+}
+
+// Tolerates tells whether the toleration covers the taint, by Kubernetes' rules.
+func (t Toleration) Tolerates(taint Taint) bool {
+	if t.Effect != "" && t.Effect != taint.Effect {
+		return false
+	}
+	if t.Key != "" && t.Key != taint.Key {
+		return false
+	}
+	if t.Operator == "Exists" {
+		return true
+	}
+	return t.Key != "" && t.Value == taint.Value
+}
+
+// Owner is a pod's controller.
+type Owner struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// Pod is the part of a pod that decisions need.
+type Pod struct {
+	Namespace   string            `json:"namespace"`
+	Name        string            `json:"name"`
+	UID         string            `json:"uid"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Owner       Owner             `json:"owner,omitzero"` // zero for a bare pod
+	Phase       string            `json:"phase"`          // Pending, Running, Succeeded, Failed, Unknown
+	Ready       bool              `json:"ready,omitempty"`
+	Priority    int32             `json:"priority,omitempty"`
+	Grace       time.Duration     `json:"grace"`              // terminationGracePeriodSeconds
+	Deleting    bool              `json:"deleting,omitempty"` // it has a deletion timestamp
+	Mirror      bool              `json:"mirror,omitempty"`   // a static pod's image in the API
+	Tolerations []Toleration      `json:"tolerations,omitempty"`
+}
+
+// ID is namespace/name.
+func (p Pod) ID() string { return p.Namespace + "/" + p.Name }
+
+// Finished tells whether all containers have ended for good.
+func (p Pod) Finished() bool { return p.Phase == "Succeeded" || p.Phase == "Failed" }
+
+// ScalingGroup is the Auto Scaling group's view of one instance.
+type ScalingGroup struct {
+	Name           string `json:"name"`
+	LifecycleState string `json:"lifecycleState"` // InService, Terminating:Wait, Detaching, …
+}

@@ -1,0 +1,165 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/obs"
+)
+
+// Delivery is one record, decoded.
+type Delivery struct {
+	Event     events.Event
+	MessageID string
+	Received  int       // how often SQS delivered it, this time included
+	SentAt    time.Time // when it was first sent to the queue
+}
+
+// Work handles one delivery. It must be safe to run twice, concurrently, and to be killed between any two calls. It
+// returns before ctx ends: work longer than that is a continuation.
+type Work func(ctx context.Context, d Delivery) Outcome
+
+// Queue sends to the function's own queue and to its dead-letter queue.
+type Queue interface {
+	// Continue sends a body to the function's own queue, visible after the delay.
+	Continue(ctx context.Context, body string, delay time.Duration) error
+	// Reject sends a body to the dead-letter queue with the reason and the original's id as attributes.
+	Reject(ctx context.Context, body, messageID, reason string) error
+}
+
+// Handler serves one function's queue.
+type Handler struct {
+	Function    string // its name in logs and events
+	Work        Work
+	Queue       Queue
+	MaxReceives int           // the queue's maxReceiveCount
+	Margin      time.Duration // what is left of the function's time for settling; 0 means 2 s
+	Account     string        // for continuations' envelopes
+	Region      string
+	NewID       func() string
+	Now         func() time.Time
+	Log         *slog.Logger
+	Metrics     *obs.Metrics
+}
+
+// Handle serves one batch: the function given to lambda.Start.
+func (h *Handler) Handle(ctx context.Context, batch awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {
+	margin := h.Margin
+	if margin == 0 {
+		margin = 2 * time.Second
+	}
+	work := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		work, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
+		defer cancel()
+	}
+	failed := make([]bool, len(batch.Records))
+	var wg sync.WaitGroup
+	for i, r := range batch.Records {
+		wg.Go(func() { failed[i] = !h.record(ctx, work, r) })
+	}
+	wg.Wait()
+
+	var out awsevents.SQSEventResponse
+	for i, r := range batch.Records {
+		if failed[i] {
+			out.BatchItemFailures = append(out.BatchItemFailures, awsevents.SQSBatchItemFailure{ItemIdentifier: r.MessageId})
+		}
+	}
+	return out, nil
+}
+
+// record serves one record and tells whether SQS may delete it.
+func (h *Handler) record(ctx, work context.Context, r awsevents.SQSMessage) bool {
+	start := h.Now()
+	d := Delivery{MessageID: r.MessageId, Received: number(r.Attributes["ApproximateReceiveCount"], 1)}
+	d.SentAt = time.UnixMilli(int64(number(r.Attributes["SentTimestamp"], int(start.UnixMilli()))))
+	log := h.Log.With("messageId", r.MessageId, "received", d.Received)
+
+	var err error
+	d.Event, err = events.Decode([]byte(r.Body))
+	if err != nil {
+		return h.settle(ctx, log, d, r.Body, Failed(&fault.Error{Class: fault.Invalid, Op: "decode", Err: err}), start)
+	}
+	log = log.With("event", d.Event)
+	if d.Event.Kind == events.KindUnknown {
+		log.Info("unknown event, nothing to do")
+		h.Metrics.Count("EventsUnknown", 1)
+		return true
+	}
+	return h.settle(ctx, log, d, r.Body, h.run(work, log, d), start)
+}
+
+// run calls the work and turns a panic into an error.
+func (h *Handler) run(ctx context.Context, log *slog.Logger, d Delivery) (o Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			o = Failed(fmt.Errorf("panic: %v", p))
+		}
+	}()
+	return h.Work(obs.With(ctx, log), d)
+}
+
+func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, body string, o Outcome, start time.Time) bool {
+	disp := Decide(o, d.Received, h.MaxReceives)
+	err := h.carryOut(ctx, disp, d, body)
+	if err != nil { // SQS keeps the record: nothing is lost, the work runs again
+		log.Error("could not settle", "disposition", disp.Verb, "reason", disp.Reason, "error", err)
+		disp.Verb = Retry
+	}
+	h.Metrics.Count("Records"+string(disp.Verb), 1)
+	log.Log(ctx, level(disp.Verb), "record settled", "disposition", disp.Verb, "reason", disp.Reason,
+		"kind", d.Event.Kind, "after", disp.After.String(), "tookMs", h.Now().Sub(start).Milliseconds())
+	return disp.Verb != Retry
+}
+
+func (h *Handler) carryOut(ctx context.Context, disp Disposition, d Delivery, body string) error {
+	switch disp.Verb {
+	case Reject:
+		return h.Queue.Reject(ctx, body, d.MessageID, disp.Reason)
+	case Defer:
+		e, err := events.New(disp.Next, h.NewID(), h.Now(), h.Account, h.Region)
+		if err != nil {
+			return err
+		}
+		next, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		return h.Queue.Continue(ctx, string(next), disp.After)
+	}
+	return nil
+}
+
+func level(v Verb) slog.Level {
+	switch v {
+	case Reject:
+		return slog.LevelError
+	case Retry:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+func number(s string, otherwise int) int {
+	if n, err := strconv.Atoi(s); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// ErrOutOfTime is what work returns when the invocation's time is nearly over and it has not stored how to go on.
+var ErrOutOfTime = errors.New("the invocation's time is over; the message will be delivered again")

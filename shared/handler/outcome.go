@@ -1,0 +1,68 @@
+// Package handler is the SQS edge of every function: it isolates records, decodes them, calls the work, and turns each
+// outcome into what SQS must see. One bad record never fails its batch-mates.
+package handler
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/shared/fault"
+)
+
+// Outcome is what came of one record.
+type Outcome struct {
+	Err   error             // nil when the work is done, or when it goes on in a continuation
+	After time.Duration     // with Next: how long to wait
+	Next  events.OwnPayload // the continuation, nil when the work is over
+}
+
+// Done means that nothing is left to do.
+func Done() Outcome { return Outcome{} }
+
+// Later means that the work goes on after a while, with the continuation as its event.
+func Later(after time.Duration, next events.OwnPayload) Outcome {
+	return Outcome{After: after, Next: next}
+}
+
+// Failed means that the work could not be done; the error's class decides what follows.
+func Failed(err error) Outcome { return Outcome{Err: err} }
+
+// Verb is what happens to a record.
+type Verb string
+
+// The four dispositions of DESIGN.md section 4.
+const (
+	Ack    Verb = "Ack"    // done, or nothing to do: SQS deletes it
+	Retry  Verb = "Retry"  // SQS delivers it again after the visibility timeout
+	Defer  Verb = "Defer"  // a continuation is sent first, then SQS deletes it
+	Reject Verb = "Reject" // to the dead-letter queue at once, with the reason as an attribute
+)
+
+// Disposition is a verb with its parameters.
+type Disposition struct {
+	Verb   Verb
+	After  time.Duration
+	Next   events.OwnPayload
+	Reason string
+}
+
+// maxDelay is SQS's longest DelaySeconds. A longer wait takes several continuations.
+const maxDelay = 15 * time.Minute
+
+// Decide maps an outcome to its disposition. It is the only place that does. received is how often SQS has delivered the
+// record, this time included; maxReceives is the queue's maxReceiveCount. On the last delivery a retry becomes a reject,
+// because SQS's own redrive would lose the reason.
+func Decide(o Outcome, received, maxReceives int) Disposition {
+	switch {
+	case o.Err == nil && o.Next == nil:
+		return Disposition{Verb: Ack}
+	case o.Err == nil:
+		return Disposition{Verb: Defer, After: min(max(o.After, 0), maxDelay), Next: o.Next}
+	case fault.Of(o.Err) == fault.Invalid:
+		return Disposition{Verb: Reject, Reason: o.Err.Error()}
+	case received >= maxReceives:
+		return Disposition{Verb: Reject, Reason: fmt.Sprintf("gave up after %d deliveries, the last one with: %v", received, o.Err)}
+	}
+	return Disposition{Verb: Retry, Reason: o.Err.Error()}
+}
