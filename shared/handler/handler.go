@@ -34,6 +34,8 @@ type Work func(ctx context.Context, d Delivery) Outcome
 type Queue interface {
 	// Continue sends a body to the function's own queue, visible after the delay.
 	Continue(ctx context.Context, body string, delay time.Duration) error
+	// Release makes a received message visible again after the delay, instead of after the visibility timeout.
+	Release(ctx context.Context, receiptHandle string, delay time.Duration) error
 	// Reject sends a body to the dead-letter queue with the reason and the original's id as attributes.
 	Reject(ctx context.Context, body, messageID, reason string) error
 }
@@ -91,7 +93,7 @@ func (h *Handler) record(ctx, work context.Context, r awsevents.SQSMessage) bool
 	var err error
 	d.Event, err = events.Decode([]byte(r.Body))
 	if err != nil {
-		return h.settle(ctx, log, d, r.Body, Failed(&fault.Error{Class: fault.Invalid, Op: "decode", Err: err}), start)
+		return h.settle(ctx, log, d, r, Failed(&fault.Error{Class: fault.Invalid, Op: "decode", Err: err}), start)
 	}
 	log = log.With("event", d.Event)
 	if d.Event.Kind == events.KindUnknown {
@@ -99,7 +101,7 @@ func (h *Handler) record(ctx, work context.Context, r awsevents.SQSMessage) bool
 		h.Metrics.Count("EventsUnknown", 1)
 		return true
 	}
-	return h.settle(ctx, log, d, r.Body, h.run(work, log, d), start)
+	return h.settle(ctx, log, d, r, h.run(work, log, d), start)
 }
 
 // run calls the work and turns a panic into an error.
@@ -113,9 +115,9 @@ func (h *Handler) run(ctx context.Context, log *slog.Logger, d Delivery) (o Outc
 	return h.Work(obs.With(ctx, log), d)
 }
 
-func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, body string, o Outcome, start time.Time) bool {
+func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, r awsevents.SQSMessage, o Outcome, start time.Time) bool {
 	disp := Decide(o, d.Received, h.MaxReceives)
-	err := h.carryOut(ctx, disp, d, body)
+	err := h.carryOut(ctx, disp, r)
 	if err != nil { // SQS keeps the record: nothing is lost, the work runs again
 		log.Error("could not settle", "disposition", disp.Verb, "reason", disp.Reason, "error", err)
 		disp.Verb = Retry
@@ -126,10 +128,12 @@ func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, body
 	return disp.Verb != Retry
 }
 
-func (h *Handler) carryOut(ctx context.Context, disp Disposition, d Delivery, body string) error {
+func (h *Handler) carryOut(ctx context.Context, disp Disposition, r awsevents.SQSMessage) error {
 	switch disp.Verb {
 	case Reject:
-		return h.Queue.Reject(ctx, body, d.MessageID, disp.Reason)
+		return h.Queue.Reject(ctx, r.Body, r.MessageId, disp.Reason)
+	case Retry:
+		return h.Queue.Release(ctx, r.ReceiptHandle, disp.After)
 	case Defer:
 		e, err := events.New(disp.Next, h.NewID(), h.Now(), h.Account, h.Region)
 		if err != nil {

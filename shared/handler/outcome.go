@@ -3,6 +3,7 @@
 package handler
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,7 +35,7 @@ type Verb string
 // The four dispositions of DESIGN.md section 4.
 const (
 	Ack    Verb = "Ack"    // done, or nothing to do: SQS deletes it
-	Retry  Verb = "Retry"  // SQS delivers it again after the visibility timeout
+	Retry  Verb = "Retry"  // SQS delivers it again, after a pause that grows
 	Defer  Verb = "Defer"  // a continuation is sent first, then SQS deletes it
 	Reject Verb = "Reject" // to the dead-letter queue at once, with the reason as an attribute
 )
@@ -64,5 +65,17 @@ func Decide(o Outcome, received, maxReceives int) Disposition {
 	case received >= maxReceives:
 		return Disposition{Verb: Reject, Reason: fmt.Sprintf("gave up after %d deliveries, the last one with: %v", received, o.Err)}
 	}
-	return Disposition{Verb: Retry, Reason: o.Err.Error()}
+	return Disposition{Verb: Retry, After: retryAfter(o.Err, received), Reason: o.Err.Error()}
 }
+
+// retryAfter is when a failed record comes back: what the server asked for, or 1, 2, 4, … seconds by delivery. The queue's
+// visibility timeout would be far too long for a machine that has two minutes.
+func retryAfter(err error, received int) time.Duration {
+	var f *fault.Error
+	if errors.As(err, &f) && f.RetryAfter > 0 {
+		return min(f.RetryAfter, maxRetry)
+	}
+	return min(time.Second<<min(max(received-1, 0), 10), maxRetry)
+}
+
+const maxRetry = 2 * time.Minute

@@ -1,0 +1,55 @@
+package apply
+
+import (
+	"context"
+
+	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/plan"
+)
+
+// NodeWriter writes to one cluster's API server.
+type NodeWriter interface {
+	Cordon(ctx context.Context, a plan.CordonNode) error
+	Evict(ctx context.Context, a plan.EvictPod) error
+	Delete(ctx context.Context, a plan.DeletePod) error
+}
+
+// GroupWriter writes to Auto Scaling.
+type GroupWriter interface {
+	ReplaceInstance(ctx context.Context, group, instanceID string) error
+	CompleteLifecycleAction(ctx context.Context, group, hook, token, instanceID string) error
+	Heartbeat(ctx context.Context, group, hook, token, instanceID string) error
+}
+
+// Width is how many evictions run at once: enough that 110 pods take a few round trips, and below the 100 requests that
+// an API server's default priority level for workloads is sure to seat.
+const Width = 40
+
+// Drainer carries out the actions of package decide/interruption.
+type Drainer struct {
+	Nodes  NodeWriter
+	Groups GroupWriter
+}
+
+// Do carries out one action. A pod or node that is gone is success, and so is a pod whose place another one has taken.
+func (d Drainer) Do(ctx context.Context, action plan.Action) error {
+	switch a := action.(type) {
+	case plan.CordonNode:
+		return fault.Ignore(d.Nodes.Cordon(ctx, a), fault.NotFound)
+	case plan.EvictPod:
+		return gone(d.Nodes.Evict(ctx, a))
+	case plan.DeletePod:
+		return gone(d.Nodes.Delete(ctx, a))
+	case plan.ReplaceInstance:
+		return d.Groups.ReplaceInstance(ctx, a.AutoScalingGroup, a.InstanceID)
+	case plan.CompleteLifecycleAction:
+		return d.Groups.CompleteLifecycleAction(ctx, a.AutoScalingGroup, a.Hook, a.Token, a.InstanceID)
+	case plan.Heartbeat:
+		return d.Groups.Heartbeat(ctx, a.AutoScalingGroup, a.Hook, a.Token, a.InstanceID)
+	}
+	return unknown(action)
+}
+
+func gone(err error) error {
+	return fault.Ignore(fault.Ignore(err, fault.NotFound), fault.Conflict)
+}

@@ -1,0 +1,113 @@
+package awscloud
+
+import (
+	"context"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// Compute reads instances and speaks to Auto Scaling.
+type Compute struct {
+	ec2 *ec2.Client
+	asg *autoscaling.Client
+}
+
+// NewCompute makes a Compute.
+func NewCompute(cfg Config) *Compute {
+	return &Compute{ec2.NewFromConfig(cfg), autoscaling.NewFromConfig(cfg)}
+}
+
+// Instance reads one instance. An unknown id is fault.NotFound.
+func (c *Compute) Instance(ctx context.Context, id string) (fleet.Instance, error) {
+	out, err := c.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{id}})
+	if err != nil {
+		return fleet.Instance{}, classify("ec2:DescribeInstances", err)
+	}
+	for _, r := range out.Reservations {
+		for _, i := range r.Instances {
+			return instance(i), nil
+		}
+	}
+	return fleet.Instance{}, fault.New(fault.NotFound, "no instance %s", id)
+}
+
+func instance(i ec2types.Instance) fleet.Instance {
+	f := fleet.Instance{
+		ID: deref(i.InstanceId), Type: string(i.InstanceType), PrivateDNSName: deref(i.PrivateDnsName),
+		Spot: i.InstanceLifecycle == ec2types.InstanceLifecycleTypeSpot, Tags: map[string]string{},
+	}
+	if i.Placement != nil {
+		f.Zone = deref(i.Placement.AvailabilityZone)
+	}
+	if i.State != nil {
+		f.State = string(i.State.Name)
+	}
+	for _, t := range i.Tags {
+		f.Tags[deref(t.Key)] = deref(t.Value)
+	}
+	return f
+}
+
+// ScalingGroup reads which Auto Scaling group an instance is in. Being in none is not an error: the name is empty.
+func (c *Compute) ScalingGroup(ctx context.Context, instanceID string) (fleet.ScalingGroup, error) {
+	out, err := c.asg.DescribeAutoScalingInstances(ctx, &autoscaling.DescribeAutoScalingInstancesInput{InstanceIds: []string{instanceID}})
+	if err != nil {
+		return fleet.ScalingGroup{}, classify("autoscaling:DescribeAutoScalingInstances", err)
+	}
+	for _, i := range out.AutoScalingInstances {
+		return fleet.ScalingGroup{Name: deref(i.AutoScalingGroupName), LifecycleState: deref(i.LifecycleState)}, nil
+	}
+	return fleet.ScalingGroup{}, nil
+}
+
+// ReplaceInstance detaches an instance and keeps the desired size, so that the group launches another one. An instance
+// that is no longer in the group has been replaced already.
+func (c *Compute) ReplaceInstance(ctx context.Context, group, instanceID string) error {
+	_, err := c.asg.DetachInstances(ctx, &autoscaling.DetachInstancesInput{
+		AutoScalingGroupName: &group, InstanceIds: []string{instanceID}, ShouldDecrementDesiredCapacity: aws.Bool(false),
+	})
+	err = classify("autoscaling:DetachInstances", err)
+	if err != nil && strings.Contains(err.Error(), "is not part of Auto Scaling group") {
+		return nil
+	}
+	return err
+}
+
+// CompleteLifecycleAction lets Auto Scaling continue. A hook that is no longer waiting is complete.
+func (c *Compute) CompleteLifecycleAction(ctx context.Context, group, hook, token, instanceID string) error {
+	_, err := c.asg.CompleteLifecycleAction(ctx, &autoscaling.CompleteLifecycleActionInput{
+		AutoScalingGroupName: &group, LifecycleHookName: &hook, LifecycleActionToken: optional(token),
+		InstanceId: &instanceID, LifecycleActionResult: aws.String("CONTINUE"),
+	})
+	return noActiveAction(classify("autoscaling:CompleteLifecycleAction", err))
+}
+
+// Heartbeat makes a hook wait for its timeout anew. A hook that no longer waits is fault.NotFound.
+func (c *Compute) Heartbeat(ctx context.Context, group, hook, token, instanceID string) error {
+	_, err := c.asg.RecordLifecycleActionHeartbeat(ctx, &autoscaling.RecordLifecycleActionHeartbeatInput{
+		AutoScalingGroupName: &group, LifecycleHookName: &hook, LifecycleActionToken: optional(token), InstanceId: &instanceID,
+	})
+	return noActiveAction(classify("autoscaling:RecordLifecycleActionHeartbeat", err))
+}
+
+// noActiveAction: Auto Scaling has no code of its own for a hook that was completed or has timed out, only this text.
+func noActiveAction(err error) error {
+	if err != nil && strings.Contains(err.Error(), "No active Lifecycle Action found") {
+		return nil
+	}
+	return err
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

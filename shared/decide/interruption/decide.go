@@ -1,0 +1,195 @@
+package interruption
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/plan"
+)
+
+// What a node gets when it is cordoned. The taint keeps off pods that tolerate "unschedulable"; the label takes the node
+// out of load balancers that the cloud controller manages.
+const (
+	TaintKey      = "ekspedite.dev/interruption"
+	LBLabel       = "node.kubernetes.io/exclude-from-external-load-balancers"
+	LBLabelValue  = "ekspedite" // so that only our own is ever removed
+	AnnotationRun = "ekspedite.dev/run"
+)
+
+// Outcomes of a drain; the values are package events' (which a pure decision does not import).
+const (
+	Drained          = "Drained"
+	PartiallyDrained = "PartiallyDrained"
+	NothingToDo      = "NothingToDo"
+)
+
+// Decide answers one look at one machine with a plan.
+func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan.Plan, error) {
+	p := plan.Plan{Subject: o.Signal.InstanceID}
+	if o.Signal.InstanceID == "" {
+		return p, fmt.Errorf("decide: the observation names no instance")
+	}
+	if o.Signal.Launching {
+		return launching(now, o, p), nil
+	}
+	switch {
+	case o.Instance == nil:
+		return over(p, o, NothingToDo, "EC2 does not know the instance"), nil
+	case o.Node == nil && len(o.Incomplete) == 0:
+		return over(p, o, NothingToDo, "no node has this provider ID"), nil
+	case o.Node != nil && !o.Node.Is(o.Signal.InstanceID):
+		return over(p, o, NothingToDo, fmt.Sprintf("node %s is another machine (%s)", o.Node.Name, o.Node.ProviderID)), nil
+	case !o.Signal.Involuntary && policy.Rebalance == fleet.RebalanceIgnore:
+		return over(p, o, NothingToDo, "the policy ignores rebalance recommendations"), nil
+	}
+	p.Reason = reason(o.Signal)
+	p.Add("stop new work", first(o, policy)...)
+	if o.Node == nil || len(o.Incomplete) > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("could not read: %v", o.Incomplete))
+		p.LookAgain = pause(o.Attempt)
+		return p, nil
+	}
+
+	pods := sortPods(o.Pods, o.Signal)
+	p.Notes = pods.notes
+	p.Add("evict", evictions(now, o, policy, pods)...)
+	left := len(pods.normal) + len(pods.critical) + pods.terminating
+	switch {
+	case left == 0:
+		return over(p, o, Drained, ""), nil
+	case expired(now, o):
+		p.Notes = append(p.Notes, pods.names()...)
+		return over(p, o, PartiallyDrained, fmt.Sprintf("the machine is gone and %d pods were still on it", left)), nil
+	}
+	if o.Signal.Hook != nil {
+		p.Add("keep the hook", plan.Heartbeat{AutoScalingGroup: o.Signal.Hook.Group, Hook: o.Signal.Hook.Name, Token: o.Signal.Hook.Token, InstanceID: o.Signal.InstanceID})
+	}
+	p.LookAgain = next(now, o, policy, pods)
+	return p, nil
+}
+
+// first is what happens before any pod is touched: the node takes no more work and its replacement is asked for.
+func first(o Observation, policy fleet.InterruptionPolicy) []plan.Action {
+	var out []plan.Action
+	if o.Node != nil && !cordoned(*o.Node) {
+		out = append(out, cordon(o))
+	}
+	// With a terminate hook Auto Scaling replaces by itself; a machine that may yet stay is not given away.
+	if policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && o.Group.LifecycleState == "InService" {
+		out = append(out, plan.ReplaceInstance{AutoScalingGroup: o.Group.Name, InstanceID: o.Signal.InstanceID})
+	}
+	return out
+}
+
+func cordoned(n fleet.Node) bool {
+	return n.Unschedulable && n.Labels[LBLabel] != "" && slices.ContainsFunc(n.Taints, func(t fleet.Taint) bool { return t.Key == TaintKey })
+}
+
+func cordon(o Observation) plan.CordonNode {
+	taints := slices.DeleteFunc(slices.Clone(o.Node.Taints), func(t fleet.Taint) bool { return t.Key == TaintKey })
+	c := plan.CordonNode{
+		Node: o.Node.Name, UID: o.Node.UID, ResourceVersion: o.Node.ResourceVersion,
+		Taints:      append(taints, Taint(o.Signal)),
+		Annotations: map[string]string{AnnotationRun: o.RunID},
+	}
+	if o.Node.Labels[LBLabel] == "" { // somebody else's stays theirs
+		c.Labels = map[string]string{LBLabel: LBLabelValue}
+	}
+	return c
+}
+
+// Taint is the taint that a node gets for the signal.
+func Taint(s Signal) fleet.Taint {
+	return fleet.Taint{Key: TaintKey, Value: s.Cause, Effect: "NoSchedule"}
+}
+
+// over ends a run. A hook that waits is completed: there is nothing left that it could protect.
+func over(p plan.Plan, o Observation, outcome, why string) plan.Plan {
+	p.Outcome, p.LookAgain = outcome, 0
+	if why != "" {
+		p.Reason = why
+	}
+	if p.Reason == "" {
+		p.Reason = reason(o.Signal)
+	}
+	if h := o.Signal.Hook; h != nil && !o.Signal.Launching {
+		p.Add("release the hook", plan.CompleteLifecycleAction{AutoScalingGroup: h.Group, Hook: h.Name, Token: h.Token, InstanceID: o.Signal.InstanceID})
+	}
+	return p
+}
+
+// launchPatience is how long a machine may take to become a Ready node before its launch hook is left to its own timeout.
+const launchPatience = 15 * time.Minute
+
+func launching(now time.Time, o Observation, p plan.Plan) plan.Plan {
+	h := o.Signal.Hook
+	switch {
+	case h == nil || o.Instance == nil || o.Instance.Gone():
+		return over(p, o, NothingToDo, "the launching instance is not there any more")
+	case o.Node != nil && o.Node.Ready:
+		p.Reason, p.Outcome = "the new node is Ready", NothingToDo
+		p.Add("release the hook", plan.CompleteLifecycleAction{AutoScalingGroup: h.Group, Hook: h.Name, Token: h.Token, InstanceID: o.Signal.InstanceID})
+		return p
+	case now.After(o.Signal.EventTime.Add(launchPatience)):
+		return over(p, o, NothingToDo, "the new machine did not become a Ready node in time; the hook's own timeout decides")
+	}
+	p.Reason, p.LookAgain = "the new machine is not a Ready node yet", 5*time.Second
+	return p
+}
+
+func reason(s Signal) string {
+	text := "the machine is expected to go"
+	if s.Involuntary {
+		text = "the machine goes"
+	}
+	if s.Action != "" {
+		text += " (" + s.Action + ")"
+	}
+	if !s.Deadline.IsZero() {
+		text += " at " + s.Deadline.UTC().Format(time.TimeOnly)
+	}
+	return fmt.Sprintf("%s: %s", s.Cause, text)
+}
+
+// expired tells whether the machine is gone, or its time is over.
+func expired(now time.Time, o Observation) bool {
+	return o.Instance.State == "terminated" || o.Instance.State == "stopped" ||
+		!o.Signal.Deadline.IsZero() && !now.Before(o.Signal.Deadline)
+}
+
+// pauses between looks, by attempt: quick while replacements come up, then slower. SQS delays count in whole seconds.
+var pauses = []time.Duration{time.Second, time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+
+func pause(attempt int) time.Duration { return pauses[min(max(attempt, 0), len(pauses)-1)] }
+
+// next is when to look again: soon, and no later than the moment at which some pod must be given its SIGTERM.
+func next(now time.Time, o Observation, policy fleet.InterruptionPolicy, pods podSet) time.Duration {
+	d := pause(o.Attempt)
+	if o.Signal.Deadline.IsZero() || !o.Signal.Involuntary {
+		return d
+	}
+	for _, p := range slices.Concat(pods.normal, pods.critical) {
+		if until := forceAt(o.Signal.Deadline, p, policy).Sub(now); until > 0 {
+			d = min(d, until)
+		}
+	}
+	return max(d, time.Second)
+}
+
+// Tighten merges a later signal into a running drain: a nearer deadline or a harder cause wins, a weaker one changes
+// nothing.
+func Tighten(running, later Signal) Signal {
+	out := running
+	if later.Involuntary {
+		out.Involuntary = true
+	}
+	if !later.Deadline.IsZero() && (out.Deadline.IsZero() || later.Deadline.Before(out.Deadline)) {
+		out.Deadline, out.Action = later.Deadline, later.Action
+	}
+	if out.Hook == nil {
+		out.Hook = later.Hook
+	}
+	return out
+}

@@ -1,0 +1,45 @@
+// Package interruption decides what to do about a machine that goes away: pure functions from what was observed to a
+// plan. Nothing here knows the time, the network or AWS.
+package interruption
+
+import (
+	"time"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// Signal is what an event says about one machine, whatever the event.
+type Signal struct {
+	Cause      string    `json:"cause"` // the event's kind: "SpotInterruption"
+	InstanceID string    `json:"instanceId"`
+	EventID    string    `json:"eventId,omitempty"`
+	EventTime  time.Time `json:"eventTime"`
+	Action     string    `json:"action,omitempty"` // terminate, stop, hibernate; "" when the event does not say
+	// Deadline is when the machine stops, as far as the event tells; zero when nothing hurries.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Involuntary: the machine goes, whatever we do. Only then are PodDisruptionBudgets passed over at the end.
+	Involuntary bool  `json:"involuntary,omitempty"`
+	Launching   bool  `json:"launching,omitempty"` // a launch hook: the machine is coming, not going
+	Hook        *Hook `json:"hook,omitempty"`
+}
+
+// Hook is a lifecycle hook that waits for us.
+type Hook struct {
+	Group string `json:"group"`
+	Name  string `json:"name"`
+	Token string `json:"token,omitempty"`
+}
+
+// Observation is the world around one machine.
+type Observation struct {
+	RunID    string
+	Signal   Signal
+	Instance *fleet.Instance    // nil: EC2 does not know it
+	Node     *fleet.Node        // nil: no node has its provider ID
+	Pods     []fleet.Pod        // on that node
+	Group    fleet.ScalingGroup // the machine's Auto Scaling group; an empty name for none
+	Blocked  map[string]bool    // UIDs of pods whose eviction was refused at an earlier look
+	Attempt  int                // how many looks came before
+	// Incomplete names the reads that failed: what follows from them is left for the next look.
+	Incomplete []string
+}

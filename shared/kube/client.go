@@ -1,0 +1,146 @@
+// Package kube is the only importer of client-go. It speaks to one cluster's API server with the few calls that ekspedite
+// needs, over a plain REST client: the typed clientset would add 12 MB to every Lambda and 8 ms to its cold start.
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+
+	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// Client speaks to one API server.
+type Client struct {
+	rest *rest.RESTClient
+}
+
+// TokenSource gives a bearer token for each request; it caches.
+type TokenSource func(ctx context.Context) (string, error)
+
+var scheme = func() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme} {
+		if err := add(s); err != nil {
+			panic(err)
+		}
+	}
+	metav1.AddToGroupVersion(s, corev1.SchemeGroupVersion)
+	return s
+}()
+
+// requestTimeout bounds one request: an API server that does not answer in this time is treated as not answering.
+const requestTimeout = 10 * time.Second
+
+// New makes a client for a cluster. There is no client-side rate limit: the API server's priority and fairness decides,
+// and its 429s come back as fault.Throttled.
+func New(cluster fleet.Cluster, token TokenSource) (*Client, error) {
+	cfg := &rest.Config{
+		Host: cluster.Endpoint, Timeout: requestTimeout, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAData: cluster.CAData},
+		ContentConfig: rest.ContentConfig{
+			GroupVersion: &corev1.SchemeGroupVersion, NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion(),
+			ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
+		},
+		WrapTransport: func(rt http.RoundTripper) http.RoundTripper { return bearer{rt, token} },
+		UserAgent:     "ekspedite",
+	}
+	// Paths are absolute in every request below, so the group and version here only satisfy the constructor.
+	cfg.APIPath = "/api"
+	c, err := rest.RESTClientFor(cfg)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "cluster %s: %v", cluster.Name, err)
+	}
+	return &Client{c}, nil
+}
+
+type bearer struct {
+	next  http.RoundTripper
+	token TokenSource
+}
+
+// RoundTrip adds the token.
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	t, err := b.token(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+t)
+	return b.next.RoundTrip(r)
+}
+
+// classify turns an API server's error into a classed one. It is the only place that looks at Kubernetes' errors.
+func classify(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	out := &fault.Error{Class: fault.Transient, Op: op, Err: err}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return out
+	}
+	s := status.Status()
+	out.Code = string(s.Reason)
+	if s.Details != nil {
+		out.RetryAfter = time.Duration(s.Details.RetryAfterSeconds) * time.Second
+	}
+	switch {
+	case apierrors.HasStatusCause(err, policyv1.DisruptionBudgetCause):
+		out.Class = fault.Blocked
+	case s.Code == http.StatusInternalServerError && strings.Contains(s.Message, multipleBudgets):
+		out.Class = fault.Blocked
+	case apierrors.IsTooManyRequests(err):
+		out.Class = fault.Throttled
+	case apierrors.IsNotFound(err):
+		out.Class = fault.NotFound
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		out.Class = fault.Conflict
+	case apierrors.IsForbidden(err) && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		out.Class = fault.NotFound
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+		out.Class = fault.Denied
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err), apierrors.IsRequestEntityTooLargeError(err):
+		out.Class = fault.Invalid
+	}
+	return out
+}
+
+// multipleBudgets: the eviction API refuses a pod with two matching budgets by a 500 with this text.
+const multipleBudgets = "does not support more than one PodDisruptionBudget"
+
+// page is how many objects one LIST returns: one call for any node, and a bound on memory for whole clusters.
+const page = 500
+
+// list reads all pages of a resource.
+func list[L runtime.Object](ctx context.Context, c *Client, op, path string, opts metav1.ListOptions, into func() L, each func(L)) error {
+	opts.Limit = page
+	for {
+		l := into()
+		err := c.rest.Get().AbsPath(path).VersionedParams(&opts, metav1.ParameterCodec).MaxRetries(0).Do(ctx).Into(l)
+		if err != nil {
+			return classify(op, err)
+		}
+		each(l)
+		m, ok := any(l).(metav1.ListInterface)
+		if !ok {
+			return fmt.Errorf("%s: %T is not a list", op, l)
+		}
+		if opts.Continue = m.GetContinue(); opts.Continue == "" {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/ekspedite/ekspedite/shared/fault"
+)
+
+// Drain is what is remembered of one machine's drain between looks. Signal is the decision package's, kept as JSON so
+// that the ledger needs no opinion on it.
+type Drain struct {
+	RunID          string          `json:"runId"`
+	InstanceID     string          `json:"instanceId"`
+	Cluster        string          `json:"cluster"`
+	Node           string          `json:"node,omitempty"`
+	NodeUID        string          `json:"nodeUid,omitempty"`
+	Signal         json.RawMessage `json:"signal"`
+	StartedAt      time.Time       `json:"startedAt"`
+	Attempt        int             `json:"attempt"` // looks that are over
+	CordonedAt     time.Time       `json:"cordonedAt,omitzero"`
+	ReplacedAt     time.Time       `json:"replacedAt,omitzero"` // replacement capacity was asked for
+	LastEvictionAt time.Time       `json:"lastEvictionAt,omitzero"`
+	Evicted        int             `json:"evicted,omitempty"` // accepted evictions
+	Forced         int             `json:"forced,omitempty"`  // pods deleted past their budget
+	Refused        int             `json:"refused,omitempty"` // refusals by budgets, all looks together
+	Blocked        map[string]bool `json:"blocked,omitempty"` // UIDs refused at the last look
+	Outcome        string          `json:"outcome,omitempty"` // set when the run is over
+	Holder         string          `json:"holder,omitempty"`
+	HeldUntil      time.Time       `json:"heldUntil,omitzero"`
+
+	version int64 // the document's, for the next conditional write
+}
+
+// Over tells whether the run has ended.
+func (d Drain) Over() bool { return d.Outcome != "" }
+
+func drainKey(instanceID string) Key { return Key{"drain#" + instanceID, "drain"} }
+
+// Drain reads the drain of an instance; the zero Drain if there was none.
+func (l *Ledger) Drain(ctx context.Context, instanceID string) (Drain, error) {
+	doc, err := l.Store.Get(ctx, drainKey(instanceID))
+	if err != nil || doc.Version == 0 {
+		return Drain{}, err
+	}
+	var d Drain
+	if err := json.Unmarshal(doc.Data, &d); err != nil {
+		return Drain{}, fault.New(fault.Invalid, "the ledger's drain of %s is damaged: %v", instanceID, err)
+	}
+	d.version = doc.Version
+	return d, nil
+}
+
+// SaveDrain writes a drain that was read from the ledger, or a new one. If somebody else wrote it meanwhile, the error's
+// class is fault.Conflict. The returned Drain can be saved again.
+func (l *Ledger) SaveDrain(ctx context.Context, d Drain) (Drain, error) {
+	data, err := json.Marshal(d)
+	if err != nil {
+		return d, err
+	}
+	err = l.Store.Put(ctx, Document{Key: drainKey(d.InstanceID), Version: d.version, Expires: l.Now().Add(Retention), Data: data})
+	if err != nil {
+		return d, err
+	}
+	d.version++
+	return d, nil
+}
+
+// Held tells whether another holder is at work on the drain now.
+func (d Drain) Held(by string, now time.Time) bool {
+	return d.Holder != "" && d.Holder != by && now.Before(d.HeldUntil)
+}
+
+// At returns d, to be saved over the version that known has, with known's signal: what another delivery has left there.
+func (d Drain) At(known Drain) Drain {
+	d.version, d.Signal = known.version, known.Signal
+	return d
+}

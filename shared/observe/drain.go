@@ -1,0 +1,80 @@
+// Package observe reads the world into the observations that decisions are made of. It never writes.
+package observe
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/ekspedite/ekspedite/shared/decide/interruption"
+	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// Nodes reads one cluster's nodes and pods.
+type Nodes interface {
+	Node(ctx context.Context, name string) (fleet.Node, error)
+	Nodes(ctx context.Context) ([]fleet.Node, error)
+	PodsOn(ctx context.Context, node string) ([]fleet.Pod, error)
+}
+
+// Groups reads an instance's Auto Scaling group.
+type Groups interface {
+	ScalingGroup(ctx context.Context, instanceID string) (fleet.ScalingGroup, error)
+}
+
+// Machine observes one machine of a cluster. Reads that do not depend on one another run at once. A read that fails for
+// another reason than absence is named in Incomplete, with the error beside it: half a picture is enough to cordon.
+func Machine(ctx context.Context, nodes Nodes, groups Groups, signal interruption.Signal, inst fleet.Instance) (interruption.Observation, error) {
+	o := interruption.Observation{Signal: signal, Instance: &inst}
+	var wg sync.WaitGroup
+	var nodeErr, podErr, groupErr error
+	wg.Go(func() { o.Group, groupErr = groups.ScalingGroup(ctx, inst.ID) })
+	wg.Go(func() { o.Node, nodeErr = findNode(ctx, nodes, inst) })
+	var guess []fleet.Pod // of the node that has the machine's DNS name, which it nearly always is
+	wg.Go(func() {
+		if inst.PrivateDNSName != "" {
+			guess, podErr = nodes.PodsOn(ctx, inst.PrivateDNSName)
+		}
+	})
+	wg.Wait()
+	if o.Node != nil {
+		o.Pods = guess
+		if o.Node.Name != inst.PrivateDNSName {
+			o.Pods, podErr = nodes.PodsOn(ctx, o.Node.Name)
+		}
+	}
+	var first error
+	for what, err := range map[string]error{"the node": nodeErr, "the node's pods": podErr, "the Auto Scaling group": groupErr} {
+		if err != nil {
+			o.Incomplete = append(o.Incomplete, what+" ("+err.Error()+")")
+			first = err
+		}
+	}
+	slices.Sort(o.Incomplete)
+	return o, first
+}
+
+// findNode finds the node of a machine: by the name that EKS gives it, confirmed by the provider ID, or else by the
+// provider ID among all. A name alone is never proof.
+func findNode(ctx context.Context, nodes Nodes, inst fleet.Instance) (*fleet.Node, error) {
+	if inst.PrivateDNSName != "" {
+		n, err := nodes.Node(ctx, inst.PrivateDNSName)
+		if err == nil && n.Is(inst.ID) {
+			return &n, nil
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
+	all, err := nodes.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range all {
+		if n.Is(inst.ID) {
+			return &n, nil
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,72 @@
+// Package start is what every function's main has in common: settings, clients built once at cold start, the handler, and
+// a line that says what is wrong when the environment is.
+package start
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/ekspedite/ekspedite/shared/awscloud"
+	"github.com/ekspedite/ekspedite/shared/handler"
+	"github.com/ekspedite/ekspedite/shared/ledger"
+	"github.com/ekspedite/ekspedite/shared/obs"
+	"github.com/ekspedite/ekspedite/shared/settings"
+)
+
+// Function is the environment that a function's work is built from.
+type Function struct {
+	settings.Settings
+	Config  awscloud.Config
+	Account string // the account that the function runs in
+	Ledger  *ledger.Ledger
+	Bus     *awscloud.Bus
+	Log     *slog.Logger
+	Metrics *obs.Metrics
+	Now     func() time.Time
+	NewID   func() string
+}
+
+// Run builds the named function's handler around its work and serves Lambda with it. It does not return.
+func Run(name string, needRole bool, work func(Function) handler.Work) {
+	s, err := settings.Load(os.Getenv, needRole)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s cannot start, its environment is wrong:\n%v\n", name, err)
+		os.Exit(2)
+	}
+	cfg, err := awscloud.Load(context.Background())
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s cannot start: loading the AWS configuration: %v\n", name, err)
+		os.Exit(2)
+	}
+	f := Function{
+		Settings: s, Config: cfg, Account: account(s.QueueURL),
+		Ledger: &ledger.Ledger{Store: awscloud.NewStore(cfg, s.Table), Now: time.Now}, Bus: awscloud.NewBus(cfg, s.Bus),
+		Log: obs.NewLog(os.Stdout, s.LogLevel, name), Metrics: obs.NewMetrics(os.Stdout, name),
+		Now: time.Now, NewID: rand.Text,
+	}
+	h := &handler.Handler{
+		Function: name, Work: work(f), Queue: awscloud.NewQueue(cfg, s.QueueURL, s.DLQURL), MaxReceives: s.MaxReceives,
+		Account: f.Account, Region: s.Region, NewID: f.NewID, Now: f.Now, Log: f.Log, Metrics: f.Metrics,
+	}
+	lambda.Start(func(ctx context.Context, batch awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {
+		defer func() { f.Metrics.Flush(f.Now()) }()
+		return h.Handle(ctx, batch)
+	})
+}
+
+// account is the one that owns a queue: https://sqs.us-east-1.amazonaws.com/123456789012/name.
+func account(queueURL string) string {
+	parts := strings.Split(queueURL, "/")
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[len(parts)-2]
+}

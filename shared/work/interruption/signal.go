@@ -1,0 +1,83 @@
+package interruption
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/shared/decide/interruption"
+)
+
+const (
+	// spotNotice is how long before the end EC2 warns. The event has no termination time.
+	// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
+	spotNotice = 2 * time.Minute
+	// hookPatience is how long a terminate hook is kept waiting for a drain: what managed node groups allow.
+	hookPatience = 15 * time.Minute
+	// stateNotice is how long containers have once EC2 has begun to stop a machine: the operating system's shutdown.
+	stateNotice = 30 * time.Second
+)
+
+// signalOf reads what an event says about a machine. The second result is false for events that are about no machine or
+// need no answer, with the reason.
+func signalOf(e events.Event) (s interruption.Signal, why string) {
+	s = interruption.Signal{Cause: string(e.Kind), EventID: e.ID, EventTime: e.Time, Involuntary: true}
+	switch p := e.Payload.(type) {
+	case *events.SpotInterruption:
+		s.InstanceID, s.Action, s.Deadline = p.InstanceID, string(p.InstanceAction), e.Time.Add(spotNotice)
+		if p.InstanceAction == events.ActionHibernate { // it begins with the warning
+			s.Deadline = e.Time
+		}
+	case *events.CapacityReservationInterruption:
+		s.InstanceID, s.Action, s.Deadline = p.InstanceID, string(p.InstanceAction), p.InstanceTerminationTime.Time
+		if s.Deadline.IsZero() {
+			s.Deadline = e.Time.Add(spotNotice)
+		}
+	case *events.RebalanceRecommendation:
+		s.InstanceID, s.Involuntary = p.InstanceID, false
+	case *events.InstanceStateChange:
+		s.InstanceID, s.Deadline = p.InstanceID, e.Time.Add(stateNotice)
+		if p.State != events.StateStopping && p.State != events.StateShuttingDown {
+			return s, "instance is " + string(p.State) + ": nothing is left to drain, or nothing has begun"
+		}
+	case *events.LifecycleAction:
+		s.InstanceID = p.EC2InstanceID
+		s.Hook = &interruption.Hook{Group: p.AutoScalingGroupName, Name: p.LifecycleHookName, Token: p.LifecycleActionToken}
+		switch {
+		case p.ToWarmPool():
+			return s, "the instance returns to its warm pool: not a termination"
+		case p.Launching():
+			s.Launching, s.Involuntary = true, false
+		default:
+			s.Action, s.Deadline = "terminate", e.Time.Add(hookPatience)
+		}
+	case *events.AutoScalingTestNotification:
+		return s, "a test notification"
+	case *events.DrainContinuation:
+		s = interruption.Signal{Cause: string(p.Cause), InstanceID: p.InstanceID, EventID: p.EventID, EventTime: p.EventTime,
+			Action: p.Signal, Deadline: p.Deadline, Involuntary: p.Cause != events.KindRebalanceRecommendation}
+		if h := p.Hook; h != nil {
+			s.Hook = &interruption.Hook{Group: h.AutoScalingGroupName, Name: h.LifecycleHookName, Token: h.LifecycleActionToken}
+		}
+	default:
+		return s, "this function does not act on " + string(e.Kind)
+	}
+	return s, ""
+}
+
+// encode and decodeSignal keep a signal in the ledger.
+func encode(s interruption.Signal) json.RawMessage {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // strings, times and a bool: cannot fail
+	}
+	return b
+}
+
+func decodeSignal(b json.RawMessage, otherwise interruption.Signal) interruption.Signal {
+	var s interruption.Signal
+	if json.Unmarshal(b, &s) != nil || s.InstanceID == "" {
+		return otherwise
+	}
+	return s
+}
