@@ -1,0 +1,230 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/infra/stacks"
+	"github.com/ekspedite/ekspedite/shared/settings"
+)
+
+const longestDelay = 900 // seconds; SQS allows no more
+
+// redrive is a queue's dead-letter queue; "" if it has none.
+func redrive(queue *resource) string {
+	return target(at(queue.Properties, "RedrivePolicy", "deadLetterTargetArn"))
+}
+
+// sourceOf is the event source mapping that empties a queue.
+func sourceOf(t *testing.T, tpl template, queue string) *resource {
+	t.Helper()
+	for _, source := range tpl.of(t, "AWS::Lambda::EventSourceMapping") {
+		if target(source.Properties["EventSourceArn"]) == queue {
+			return source
+		}
+	}
+	t.Fatalf("nothing empties %s", queue)
+	return nil
+}
+
+func TestEveryQueueHasADeadLetterQueueOfItsOwn(t *testing.T) {
+	tpl := everything(t)
+	queues := tpl.of(t, "AWS::SQS::Queue")
+	taken := map[string]string{}
+	for _, queue := range queues {
+		if strings.HasSuffix(queue.ID, "DLQ") {
+			continue
+		}
+		dlq, ok := tpl.Resources[redrive(queue)]
+		if !ok {
+			t.Errorf("%s has no dead-letter queue", queue.ID)
+			continue
+		}
+		if other := taken[dlq.ID]; other != "" {
+			t.Errorf("%s and %s share %s", queue.ID, other, dlq.ID)
+		}
+		taken[dlq.ID] = queue.ID
+		if got := at(queue.Properties, "RedrivePolicy", "maxReceiveCount"); got != 3.0 {
+			t.Errorf("%s: maxReceiveCount is %v", queue.ID, got)
+		}
+		if dlq.Properties["MessageRetentionPeriod"] != 14*24*3600.0 {
+			t.Errorf("%s keeps messages for less than SQS can", dlq.ID)
+		}
+		if redrive(dlq) != "" {
+			t.Errorf("%s passes messages on", dlq.ID)
+		}
+		allow := at(dlq.Properties, "RedriveAllowPolicy")
+		sources := list(at(allow, "sourceQueueArns"))
+		if at(allow, "redrivePermission") != "byQueue" || len(sources) != 1 ||
+			!strings.HasSuffix(text(sources[0]), ":"+text(queue.Properties["QueueName"])) {
+			t.Errorf("%s is open to more than %s: %v", dlq.ID, queue.ID, allow)
+		}
+	}
+	if 2*len(taken) != len(queues) {
+		t.Errorf("%d dead-letter queues, %d queues in all", len(taken), len(queues))
+	}
+}
+
+func TestTimesOfQueuesFitTheirFunctions(t *testing.T) {
+	tpl := everything(t)
+	for _, queue := range tpl.of(t, "AWS::SQS::Queue") {
+		if redrive(queue) == "" {
+			continue
+		}
+		function := tpl.Resources[target(sourceOf(t, tpl, queue.ID).Properties["FunctionName"])]
+		timeout := function.Properties["Timeout"].(float64)
+		visibility := queue.Properties["VisibilityTimeout"].(float64)
+		if visibility <= timeout { // Lambda refuses less than the timeout; a live invocation must not meet its own message
+			t.Errorf("%s: visibility timeout %v s, the function's own is %v s", queue.ID, visibility, timeout)
+		}
+		// SQS drops what is too old without a trace. No message may get there while it is being tried.
+		attempts := at(queue.Properties, "RedrivePolicy", "maxReceiveCount").(float64)
+		if longest := longestDelay + attempts*visibility; queue.Properties["MessageRetentionPeriod"].(float64) <= longest {
+			t.Errorf("%s loses messages: it keeps them %v s, and trying takes up to %v s",
+				queue.ID, queue.Properties["MessageRetentionPeriod"], longest)
+		}
+	}
+}
+
+func TestQueuesAreEncryptedAndWantTLS(t *testing.T) {
+	tpl := everything(t)
+	for _, queue := range tpl.of(t, "AWS::SQS::Queue") {
+		if queue.Properties["SqsManagedSseEnabled"] != true {
+			t.Errorf("%s is not encrypted", queue.ID)
+		}
+		var denied bool
+		for _, s := range queueStatements(t, tpl, queue.ID) {
+			if at(s, "Effect") == "Deny" && at(s, "Condition", "Bool", "aws:SecureTransport") == "false" && at(s, "Action") == "sqs:*" {
+				denied = true
+			}
+		}
+		if !denied {
+			t.Errorf("%s can be reached without TLS", queue.ID)
+		}
+	}
+}
+
+// queueStatements are the statements of a queue's policy.
+func queueStatements(t *testing.T, tpl template, queue string) []any {
+	t.Helper()
+	for _, policy := range tpl.of(t, "AWS::SQS::QueuePolicy") {
+		if slices.ContainsFunc(list(policy.Properties["Queues"]), func(ref any) bool { return target(ref) == queue }) {
+			return list(at(policy.Properties, "PolicyDocument", "Statement"))
+		}
+	}
+	return nil
+}
+
+func TestFunctions(t *testing.T) {
+	tpl := everything(t)
+	var handlers []string
+	for _, function := range tpl.of(t, "AWS::Lambda::Function") {
+		p := function.Properties
+		handlers = append(handlers, text(p["Handler"]))
+		if want := strings.ToUpper(text(p["Handler"])[:1]) + text(p["Handler"])[1:] + "Function"; function.ID != want {
+			t.Errorf("%s should be %s, after its handler", function.ID, want)
+		}
+		if p["Runtime"] != "provided.al2023" || len(list(p["Architectures"])) != 1 || list(p["Architectures"])[0] != "arm64" {
+			t.Errorf("%s: runtime %v on %v", function.ID, p["Runtime"], p["Architectures"])
+		}
+		if at(p, "LoggingConfig", "LogFormat") != "JSON" || tpl.Resources[target(at(p, "LoggingConfig", "LogGroup"))] == nil {
+			t.Errorf("%s: logs to %v", function.ID, p["LoggingConfig"])
+		}
+		// Lambda would cut a long series of continuations.
+		if p["RecursiveLoop"] != "Allow" {
+			t.Errorf("%s: RecursiveLoop is %v", function.ID, p["RecursiveLoop"])
+		}
+		if p["ReservedConcurrentExecutions"] != nil {
+			t.Errorf("%s reserves concurrency, which a new account cannot give", function.ID)
+		}
+
+		queue := tpl.Resources[target(at(p, "Environment", "Variables", "EKSPEDITE_QUEUE_URL"))]
+		if queue == nil || redrive(queue) != target(at(p, "Environment", "Variables", "EKSPEDITE_DLQ_URL")) {
+			t.Fatalf("%s does not know its own queues: %v", function.ID, p["Environment"])
+		}
+		source := sourceOf(t, tpl, queue.ID)
+		if target(source.Properties["FunctionName"]) != function.ID {
+			t.Errorf("%s is told of the queue of %s", function.ID, target(source.Properties["FunctionName"]))
+		}
+		if types := list(source.Properties["FunctionResponseTypes"]); !slices.Contains(types, any("ReportBatchItemFailures")) {
+			t.Errorf("%s: one bad record fails its batch", source.ID)
+		}
+		if source.Properties["BatchSize"] != 10.0 || source.Properties["MaximumBatchingWindowInSeconds"] != 0.0 {
+			t.Errorf("%s: batches of %v after %v s", source.ID, source.Properties["BatchSize"], source.Properties["MaximumBatchingWindowInSeconds"])
+		}
+		if most, ok := at(source.Properties, "ScalingConfig", "MaximumConcurrency").(float64); !ok || most < 2 {
+			t.Errorf("%s: concurrency %v is less than Lambda takes", source.ID, most)
+		}
+	}
+	slices.Sort(handlers)
+	if !slices.Equal(handlers, stacks.Functions) {
+		t.Errorf("functions are %v, expected %v", handlers, stacks.Functions)
+	}
+	for _, logs := range tpl.of(t, "AWS::Logs::LogGroup") {
+		if logs.Properties["RetentionInDays"] == nil {
+			t.Errorf("%s grows for ever", logs.ID)
+		}
+	}
+}
+
+// The functions read what the template gives them.
+func TestEnvironmentsAreSettings(t *testing.T) {
+	tpl := everything(t)
+	for _, function := range tpl.of(t, "AWS::Lambda::Function") {
+		variables := at(function.Properties, "Environment", "Variables").(map[string]any)
+		read := map[string]bool{}
+		getenv := func(name string) string {
+			read[name] = true
+			if name == "AWS_REGION" { // set by Lambda
+				return "eu-central-1"
+			}
+			if value, ok := variables[name]; ok {
+				return text(value)
+			}
+			return ""
+		}
+		got, err := settings.Load(getenv, function.Properties["Handler"] == events.HandlerCluster)
+		if err != nil {
+			t.Errorf("%s: %v", function.ID, err)
+		}
+		if want := at(tpl.Resources[target(variables["EKSPEDITE_QUEUE_URL"])].Properties, "RedrivePolicy", "maxReceiveCount"); float64(got.MaxReceives) != want {
+			t.Errorf("%s: is told of %d receives, the queue allows %v", function.ID, got.MaxReceives, want)
+		}
+		for name := range variables {
+			if !read[name] {
+				t.Errorf("%s: nobody reads %s", function.ID, name)
+			}
+		}
+	}
+}
+
+func TestEveryQueueHasItsAlarm(t *testing.T) {
+	tpl := everything(t)
+	watched := map[string]float64{}
+	for _, alarm := range tpl.of(t, "AWS::CloudWatch::Alarm") {
+		if alarm.Properties["TreatMissingData"] != "notBreaching" || alarm.Properties["AlarmDescription"] == nil {
+			t.Errorf("%s: wants a description, and quiet when there is no data", alarm.ID)
+		}
+		for _, dimension := range list(alarm.Properties["Dimensions"]) {
+			watched[text(alarm.Properties["MetricName"])+" "+target(at(dimension, "Value"))] = alarm.Properties["Threshold"].(float64)
+		}
+	}
+	for _, queue := range tpl.of(t, "AWS::SQS::Queue") {
+		metric := "ApproximateAgeOfOldestMessage "
+		if redrive(queue) == "" {
+			metric = "ApproximateNumberOfMessagesVisible "
+		}
+		threshold, ok := watched[metric+queue.ID]
+		if !ok {
+			t.Errorf("nothing watches %s of %s", metric, queue.ID)
+		}
+		if redrive(queue) == "" && threshold != 0 {
+			t.Errorf("%s: one message is one too many", queue.ID)
+		}
+		if redrive(queue) != "" && threshold >= queue.Properties["MessageRetentionPeriod"].(float64)/2 {
+			t.Errorf("%s: an alarm at %v s leaves no time before messages are dropped", queue.ID, threshold)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package stacks
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/infra/constructs"
+)
+
+// AutomationProps is what the automation stack is made from.
+type AutomationProps struct {
+	Ledger Ledger
+	Code   Code
+}
+
+// Automation is the stack of what listens and acts.
+type Automation struct {
+	Stack                 awscdk.Stack
+	Bus                   awsevents.EventBus
+	Cluster, Interruption *constructs.Worker
+}
+
+// NewAutomation adds the automation stack to an app.
+func NewAutomation(app awscdk.App, props AutomationProps) Automation {
+	stack := awscdk.NewStack(app, jsii.String(AutomationName), &awscdk.StackProps{
+		Description: jsii.String("ekspedite: the functions that keep a fleet of EKS clusters, and the events that start them"),
+	})
+	code := props.Code(stack)
+
+	// Requests to ekspedite and its reports. It has no resource policy: only this account may use it.
+	bus := awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{
+		EventBusName: jsii.String(string(events.BusEkspedite)),
+		Description:  jsii.String("Requests to ekspedite, and its reports of what it has done"),
+	})
+	bus.Node().DefaultChild().(awsevents.CfnEventBus).OverrideLogicalId(jsii.String("Bus"))
+	environment := func(more map[string]*string) map[string]*string {
+		all := map[string]*string{
+			"EKSPEDITE_TABLE": props.Ledger.TableName,
+			"EKSPEDITE_BUS":   bus.EventBusName(),
+		}
+		for key, value := range more {
+			all[key] = value
+		}
+		return all
+	}
+
+	interrupted := constructs.NewWorker(stack, constructs.WorkerProps{
+		Name:        interruption,
+		Description: "Drains and replaces nodes that AWS is about to take away",
+		Code:        code(interruption),
+		// A drain is deferred between looks, and one look is a few seconds of calls. A quarter of a spot instance's two
+		// minutes is the most that may be lost to an invocation that hangs.
+		Timeout: 30 * time.Second,
+		// Not six times the timeout: a message that comes back after three minutes finds its machine gone. Coming back a
+		// little early at worst costs a second look, which finds the drain held by the first.
+		Visibility: 45 * time.Second,
+		// Over half a vCPU. Ten nodes of 110 pods in one batch take a quarter of a second of CPU, and seconds count.
+		Memory: 1024,
+		// 200 messages at work at once: a whole zone's worth of nodes is cordoned in the first round. Each message starts
+		// with one call of DescribeInstances, which allows for bursts of 100 calls and 20 a second after that; more
+		// concurrency would be spent on waiting.
+		Concurrency: 20,
+		// An hour is the longest that AWS itself waits for an answer to any of these signals, a lifecycle hook's default
+		// timeout. Whatever is older has happened. Continuations are new messages with an hour of their own.
+		Retention: time.Hour,
+		// Half of a spot instance's notice has passed.
+		Late:        time.Minute,
+		Environment: environment(nil),
+	})
+	interrupted.Listen(nil, time.Hour, interruptionSignals()...) // as long as the queue would keep them
+
+	applied := constructs.NewWorker(stack, constructs.WorkerProps{
+		Name:        cluster,
+		Description: "Creates clusters and keeps them as their specs say",
+		Code:        code(cluster),
+		// One step of many clusters: some tens of calls, of which the slow ones (a NAT gateway, a role that has to
+		// become visible) are waited for by deferring, not here.
+		Timeout:    2 * time.Minute,
+		Visibility: 12 * time.Minute,
+		// It waits for AWS most of the time; its memory is the SDK and one batch of specs, some 30 MiB.
+		Memory: 512,
+		// 50 clusters at work at once. EC2 lets an account change its networks a few times a second, and EKS creates and
+		// updates clusters no faster; what is over the limit would only be throttled and tried again.
+		Concurrency: 5,
+		// Requests are somebody's will and do not grow stale. Four days get over a long weekend, and leave ten of the
+		// dead-letter queue's fourteen for what ends there.
+		Retention: 4 * 24 * time.Hour,
+		// A continuation may lawfully be delayed for 15 minutes, and a failed attempt adds 12. Later than two sweeps, a
+		// cluster is no longer looked after.
+		Late: 30 * time.Minute,
+		Environment: environment(map[string]*string{
+			// The principal that a cluster's access entry lets cordon and evict.
+			"EKSPEDITE_INTERRUPTION_ROLE_ARN": interrupted.Role.RoleArn(),
+		}),
+	})
+	applied.Listen(bus, 24*time.Hour, clusterSignals()...) // EventBridge's longest: a request is not to be lost
+	scheduler := applied.Every(constructs.Timer{
+		ID:          "ClusterSweep",
+		Description: "Has every cluster looked at, in case an event about one of them was lost",
+		// Drift and lost events are repaired within this time. EKS's own work takes about as long.
+		Expression: "rate(15 minutes)",
+		Patience:   15 * time.Minute, // then the next sweep is due
+		Input:      sweepInput(),
+	})
+
+	interrupted.Allow(workerGrants(interrupted, props.Ledger, bus)...)
+	interrupted.Allow(interruptionGrants()...)
+	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
+	applied.Allow(clusterGrants(*interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *scheduler.RoleArn())...)
+
+	// For people, and for whoever starts the embedded cloud.
+	output(stack, "BusName", "Where to put requests, and to listen for reports", bus.EventBusName())
+	output(stack, "ClusterQueueUrl", "", applied.Queue.QueueUrl())
+	output(stack, "ClusterDLQUrl", "", applied.DeadLetters.QueueUrl())
+	output(stack, "InterruptionQueueUrl", "", interrupted.Queue.QueueUrl())
+	output(stack, "InterruptionDLQUrl", "", interrupted.DeadLetters.QueueUrl())
+	return Automation{Stack: stack, Bus: bus, Cluster: applied, Interruption: interrupted}
+}
+
+// interruptionSignals are what AWS says about machines, on the account's default bus.
+func interruptionSignals() []constructs.Signal {
+	gone := pattern(events.KindInstanceStateChange)
+	// Pending and running say nothing to act on, and are half of all state changes.
+	gone["detail"] = map[string]any{"state": []string{
+		string(events.StateStopping), string(events.StateStopped),
+		string(events.StateShuttingDown), string(events.StateTerminated),
+	}}
+	return []constructs.Signal{{
+		ID:          "SpotInterruptionRule",
+		Description: "EC2 takes a spot instance back in two minutes: drain it and replace it",
+		Pattern:     pattern(events.KindSpotInterruption),
+	}, {
+		ID:          "RebalanceRecommendationRule",
+		Description: "A spot instance is at a higher risk than before: replace it ahead of the warning, where the policy says so",
+		Pattern:     pattern(events.KindRebalanceRecommendation),
+	}, {
+		ID:          "InstanceStateChangeRule",
+		Description: "An instance stops or ends, by whosever hand: drain what is left, note that it is gone",
+		Pattern:     gone,
+	}, {
+		ID:          "LifecycleActionRule",
+		Description: "Auto Scaling waits before it launches or ends an instance: drain, then let it go on",
+		Pattern:     pattern(events.KindLifecycleAction),
+	}, {
+		ID:          "CapacityReservationInterruptionRule",
+		Description: "An instance loses its borrowed capacity reservation: as with a spot interruption. AWS's documents have two names for it",
+		Pattern:     pattern(events.KindCapacityReservationInterruption),
+	}}
+}
+
+// clusterSignals are requests on ekspedite's own bus.
+func clusterSignals() []constructs.Signal {
+	return []constructs.Signal{{
+		ID:          "ClusterApplyRequestedRule",
+		Description: "Somebody wants clusters to be what a spec says",
+		Pattern:     pattern(events.KindClusterApplyRequested),
+	}}
+}
+
+// pattern matches all events of a kind, as the contract table has it.
+func pattern(kind events.Kind) map[string]any {
+	pattern := make(map[string]any)
+	for field, values := range contract(kind).Pattern() {
+		pattern[field] = values
+	}
+	return pattern
+}
+
+func contract(kind events.Kind) events.Contract {
+	contract, ok := events.ContractOf(kind)
+	if !ok {
+		panic(fmt.Sprintf("no contract for %s", kind))
+	}
+	return contract
+}
+
+// sweepInput is the message that the schedule sends: an event like any other, with what Scheduler knows of it.
+func sweepInput() string {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // Scheduler looks for its attributes in angle brackets, not in \u003c
+	if err := encoder.Encode(struct {
+		Version    string   `json:"version"`
+		ID         string   `json:"id"`
+		DetailType string   `json:"detail-type"`
+		Source     string   `json:"source"`
+		Time       string   `json:"time"`
+		Resources  []string `json:"resources"`
+		Detail     struct{} `json:"detail"`
+	}{
+		Version: "0", ID: "<aws.scheduler.execution-id>", DetailType: contract(events.KindClusterSweepRequested).DetailTypes[0],
+		Source: events.SourceEkspedite, Time: "<aws.scheduler.scheduled-time>", Resources: []string{},
+	}); err != nil {
+		panic(err) // strings only
+	}
+	return string(bytes.TrimSpace(body.Bytes()))
+}
+
+func output(stack awscdk.Stack, id, description string, value *string) {
+	props := &awscdk.CfnOutputProps{Value: value}
+	if description != "" {
+		props.Description = jsii.String(description)
+	}
+	awscdk.NewCfnOutput(stack, jsii.String(id), props)
+}
