@@ -5,6 +5,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"sync"
 	"time"
 
@@ -23,10 +24,11 @@ type Result struct {
 type Do func(ctx context.Context, a plan.Action) error
 
 // Step runs a step's actions, at most width at a time, and returns the results in the order of the actions. Throttled
-// ones are tried again after what the server asked for, or after a short and growing pause, while ctx lasts.
+// ones are tried again after what the server asked for, or after a short and growing pause, while ctx lasts. Once it has
+// ended no action is begun.
 func Step(ctx context.Context, s plan.Step, width int, now func() time.Time, do Do) []Result {
 	results := make([]Result, len(s.Actions))
-	slots := make(chan struct{}, width)
+	slots := make(chan struct{}, max(width, 1))
 	var wg sync.WaitGroup
 	for i, a := range s.Actions {
 		slots <- struct{}{}
@@ -48,18 +50,37 @@ const (
 func throttled(ctx context.Context, a plan.Action, do Do) error {
 	pause := throttlePause
 	for try := 1; ; try++ {
-		err := do(ctx, a)
-		if !fault.Is(err, fault.Throttled) || try == throttleTries {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		err := do(ctx, a)
+		if !fault.Is(err, fault.Throttled) || try == throttleTries || !wait(ctx, max(pause, fault.RetryAfter(err))+jitter(a, try, pause)) {
 			return err
-		case <-t.C:
 		}
 		pause *= 2
+	}
+}
+
+// jitter spreads tries of actions that were throttled together: up to a pause more, by the action's own name, so that the
+// same plan behaves the same way twice.
+func jitter(a plan.Action, try int, pause time.Duration) time.Duration {
+	h := fnv.New32a()
+	_, _ = fmt.Fprint(h, a.String(), try)
+	return time.Duration(h.Sum32()%1024) * pause / 1024
+}
+
+// wait tells whether ctx lasted that long. A wait that it cannot last is not begun.
+func wait(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < d {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }
 

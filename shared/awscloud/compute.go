@@ -2,6 +2,7 @@ package awscloud
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -68,17 +69,25 @@ func (c *Compute) ScalingGroup(ctx context.Context, instanceID string) (fleet.Sc
 }
 
 // ReplaceInstance detaches an instance and keeps the desired size, so that the group launches another one. An instance
-// that is no longer in the group has been replaced already.
+// that is not in service in the group any more has been replaced already: Auto Scaling has no error code for it, so the
+// group is asked.
 func (c *Compute) ReplaceInstance(ctx context.Context, group, instanceID string) error {
 	_, err := c.asg.DetachInstances(ctx, &autoscaling.DetachInstancesInput{
 		AutoScalingGroupName: &group, InstanceIds: []string{instanceID}, ShouldDecrementDesiredCapacity: aws.Bool(false),
 	})
 	err = classify("autoscaling:DetachInstances", err)
-	if err != nil && strings.Contains(err.Error(), "is not part of Auto Scaling group") {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code != validationError {
+		return err
+	}
+	now, readErr := c.ScalingGroup(ctx, instanceID)
+	if readErr == nil && (now.Name != group || now.LifecycleState != "InService") {
 		return nil
 	}
 	return err
 }
+
+const validationError = "ValidationError"
 
 // CompleteLifecycleAction lets Auto Scaling continue. A hook that is no longer waiting is complete.
 func (c *Compute) CompleteLifecycleAction(ctx context.Context, group, hook, token, instanceID string) error {
@@ -89,7 +98,7 @@ func (c *Compute) CompleteLifecycleAction(ctx context.Context, group, hook, toke
 	return noActiveAction(classify("autoscaling:CompleteLifecycleAction", err))
 }
 
-// Heartbeat makes a hook wait for its timeout anew. A hook that no longer waits is fault.NotFound.
+// Heartbeat makes a hook wait for its timeout anew. A hook that no longer waits needs none.
 func (c *Compute) Heartbeat(ctx context.Context, group, hook, token, instanceID string) error {
 	_, err := c.asg.RecordLifecycleActionHeartbeat(ctx, &autoscaling.RecordLifecycleActionHeartbeatInput{
 		AutoScalingGroupName: &group, LifecycleHookName: &hook, LifecycleActionToken: optional(token), InstanceId: &instanceID,

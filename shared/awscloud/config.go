@@ -25,3 +25,13 @@ func Load(ctx context.Context) (Config, error) {
 		})
 	}))
 }
+
+// Static is a configuration for one endpoint with fixed credentials: the embedded cloud's.
+func Static(endpoint, region, accessKey, secretKey string) Config {
+	return Config{
+		Region: region, BaseEndpoint: &endpoint,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey, Source: "embedded cloud"}, nil
+		}),
+	}
+}

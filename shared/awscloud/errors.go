@@ -10,12 +10,16 @@ import (
 )
 
 // classes maps AWS's error codes to what can be done about them. It is the only such table. A code that is not here is
-// Transient for a server's fault and Invalid for a client's.
+// Invalid if the SDK knows it as a client's fault, and else Transient: EC2, Auto Scaling and IAM model few of their errors.
 var classes = map[string]fault.Class{
 	"Throttling":                             fault.Throttled,
 	"ThrottlingException":                    fault.Throttled,
 	"RequestLimitExceeded":                   fault.Throttled,
 	"RequestThrottled":                       fault.Throttled,
+	"RequestThrottledException":              fault.Throttled,
+	"ThrottledException":                     fault.Throttled,
+	"EC2ThrottledException":                  fault.Throttled,
+	"SlowDown":                               fault.Throttled,
 	"TooManyRequestsException":               fault.Throttled,
 	"ProvisionedThroughputExceededException": fault.Throttled,
 
@@ -27,6 +31,9 @@ var classes = map[string]fault.Class{
 	"InvalidRouteTableID.NotFound":         fault.NotFound,
 	"InvalidInternetGatewayID.NotFound":    fault.NotFound,
 	"InvalidGroup.NotFound":                fault.NotFound,
+	"InvalidGatewayID.NotFound":            fault.NotFound,
+	"InvalidNatGatewayID.NotFound":         fault.NotFound,
+	"Gateway.NotAttached":                  fault.NotFound, // a route to a gateway that was attached a moment ago
 	"InvalidAllocationID.NotFound":         fault.NotFound,
 	"NatGatewayNotFound":                   fault.NotFound,
 	"ConditionalCheckFailedException":      fault.Conflict,
@@ -34,6 +41,9 @@ var classes = map[string]fault.Class{
 	"EntityAlreadyExists":                  fault.Conflict,
 	"Resource.AlreadyAssociated":           fault.Conflict,
 	"RouteAlreadyExists":                   fault.Conflict,
+	"InvalidSubnet.Conflict":               fault.Blocked, // its addresses are taken: by itself, not visible yet, or by another
+	"ConcurrentModification":               fault.Blocked, // IAM: the role is being changed
+	"ResourcePropagationDelayException":    fault.Denied,  // EKS does not see the role yet
 	"ResourceInUseException":               fault.Blocked, // EKS: an update is in progress, or the name is taken
 	"ConcurrentModificationException":      fault.Blocked,
 	"ResourceInUse":                        fault.Blocked,
@@ -49,6 +59,18 @@ var classes = map[string]fault.Class{
 	"InternalFailure":                      fault.Transient,
 	"InternalError":                        fault.Transient,
 	"UnsupportedAvailabilityZoneException": fault.Invalid,
+	"VpcLimitExceeded":                     fault.Invalid, // quotas: somebody has to raise or free something
+	"SubnetLimitExceeded":                  fault.Invalid,
+	"InternetGatewayLimitExceeded":         fault.Invalid,
+	"RouteTableLimitExceeded":              fault.Invalid,
+	"NatGatewayLimitExceeded":              fault.Invalid,
+	"AddressLimitExceeded":                 fault.Invalid,
+	"LimitExceeded":                        fault.Invalid,
+	"ResourceLimitExceededException":       fault.Invalid,
+	"InvalidVpc.Range":                     fault.Invalid,
+	"InvalidSubnet.Range":                  fault.Invalid,
+	"InvalidParameterValue":                fault.Invalid,
+	"InvalidInstanceID.Malformed":          fault.Invalid,
 }
 
 // classify turns an SDK error into a classed one. op names what was tried: "ec2:DescribeInstances".

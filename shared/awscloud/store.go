@@ -59,11 +59,15 @@ func (s *Store) Put(ctx context.Context, d ledger.Document) error {
 
 // Query lists a partition's documents by the prefix of their sort keys, consistently.
 func (s *Store) Query(ctx context.Context, partition, prefix string) ([]ledger.Document, error) {
-	pages := dynamodb.NewQueryPaginator(s.api, &dynamodb.QueryInput{
+	in := &dynamodb.QueryInput{
 		TableName: &s.table, ConsistentRead: aws.Bool(true),
-		KeyConditionExpression:    aws.String("pk = :pk AND begins_with(sk, :sk)"),
-		ExpressionAttributeValues: item{":pk": text(partition), ":sk": text(prefix)},
-	})
+		KeyConditionExpression: aws.String("pk = :pk"), ExpressionAttributeValues: item{":pk": text(partition)},
+	}
+	if prefix != "" { // which DynamoDB does not accept as a key's value
+		in.KeyConditionExpression = aws.String("pk = :pk AND begins_with(sk, :sk)")
+		in.ExpressionAttributeValues[":sk"] = text(prefix)
+	}
+	pages := dynamodb.NewQueryPaginator(s.api, in)
 	var list []ledger.Document
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

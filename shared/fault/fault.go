@@ -60,6 +60,15 @@ func Of(err error) Class {
 	return Transient
 }
 
+// RetryAfter is how long the server asked to wait, 0 if it did not.
+func RetryAfter(err error) time.Duration {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
+}
+
 // Is tells whether an error has the class. Nil has none.
 func Is(err error, c Class) bool { return err != nil && Of(err) == c }
 

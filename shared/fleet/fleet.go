@@ -39,17 +39,23 @@ const (
 )
 
 // Cluster is the name of the cluster that the instance's tags name, or "": EKS's own tag first, then the tag that every
-// node of a self-managed group carries.
+// node of a self-managed group carries. A machine that two clusters claim is neither's.
 func (i Instance) Cluster() string {
 	if c := i.Tags[TagEKSCluster]; c != "" {
 		return c
 	}
+	var owner string
 	for k, v := range i.Tags {
-		if name, ok := strings.CutPrefix(k, tagOwnedPrefix); ok && v == "owned" {
-			return name
+		name, ok := strings.CutPrefix(k, tagOwnedPrefix)
+		if !ok || v != "owned" {
+			continue
 		}
+		if owner != "" {
+			return ""
+		}
+		owner = name
 	}
-	return ""
+	return owner
 }
 
 // Gone tells whether the machine no longer runs or is about to stop.
@@ -115,6 +121,7 @@ type Pod struct {
 	Namespace   string            `json:"namespace"`
 	Name        string            `json:"name"`
 	UID         string            `json:"uid"`
+	Node        string            `json:"node,omitempty"` // the node it is bound to
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Owner       Owner             `json:"owner,omitzero"` // zero for a bare pod

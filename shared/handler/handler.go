@@ -115,17 +115,38 @@ func (h *Handler) run(ctx context.Context, log *slog.Logger, d Delivery) (o Outc
 	return h.Work(obs.With(ctx, log), d)
 }
 
+// settle carries the disposition out and tells whether SQS may delete the record.
 func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, r awsevents.SQSMessage, o Outcome, start time.Time) bool {
 	disp := Decide(o, d.Received, h.MaxReceives)
-	err := h.carryOut(ctx, disp, r)
-	if err != nil { // SQS keeps the record: nothing is lost, the work runs again
+	if disp.Next != nil {
+		next, err := h.continuation(disp.Next)
+		if err != nil { // a fault of ours that no retry mends
+			disp = Decide(Failed(&fault.Error{Class: fault.Invalid, Op: "continuation", Err: err}), d.Received, h.MaxReceives)
+		} else {
+			r.Body = next
+		}
+	}
+	if err := h.carryOut(ctx, disp, r); err != nil { // SQS keeps the record: nothing is lost, the work runs again
 		log.Error("could not settle", "disposition", disp.Verb, "reason", disp.Reason, "error", err)
+		if disp.Verb != Retry { // soon, if SQS lets us say so, and else after the visibility timeout
+			err = h.Queue.Release(ctx, r.ReceiptHandle, retryAfter(err, d.Received))
+			log.Warn("the record comes back", "soon", err == nil)
+		}
 		disp.Verb = Retry
 	}
 	h.Metrics.Count("Records"+string(disp.Verb), 1)
 	log.Log(ctx, level(disp.Verb), "record settled", "disposition", disp.Verb, "reason", disp.Reason,
 		"kind", d.Event.Kind, "after", disp.After.String(), "tookMs", h.Now().Sub(start).Milliseconds())
 	return disp.Verb != Retry
+}
+
+func (h *Handler) continuation(p events.OwnPayload) (string, error) {
+	e, err := events.New(p, h.NewID(), h.Now(), h.Account, h.Region)
+	if err != nil {
+		return "", err
+	}
+	body, err := json.Marshal(e)
+	return string(body), err
 }
 
 func (h *Handler) carryOut(ctx context.Context, disp Disposition, r awsevents.SQSMessage) error {
@@ -135,15 +156,7 @@ func (h *Handler) carryOut(ctx context.Context, disp Disposition, r awsevents.SQ
 	case Retry:
 		return h.Queue.Release(ctx, r.ReceiptHandle, disp.After)
 	case Defer:
-		e, err := events.New(disp.Next, h.NewID(), h.Now(), h.Account, h.Region)
-		if err != nil {
-			return err
-		}
-		next, err := json.Marshal(e)
-		if err != nil {
-			return err
-		}
-		return h.Queue.Continue(ctx, string(next), disp.After)
+		return h.Queue.Continue(ctx, r.Body, disp.After)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@
 package handler
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,8 +13,12 @@ import (
 // Outcome is what came of one record.
 type Outcome struct {
 	Err   error             // nil when the work is done, or when it goes on in a continuation
-	After time.Duration     // with Next: how long to wait
+	After time.Duration     // with Next or Again: how long to wait
 	Next  events.OwnPayload // the continuation, nil when the work is over
+	Again bool              // instead of a continuation: this event once more
+	// Insist, with Err: the work still has time, and no number of failures is a reason to give it up. Instead of being
+	// rejected, the record is sent anew. It must become false some day.
+	Insist bool
 }
 
 // Done means that nothing is left to do.
@@ -25,6 +28,9 @@ func Done() Outcome { return Outcome{} }
 func Later(after time.Duration, next events.OwnPayload) Outcome {
 	return Outcome{After: after, Next: next}
 }
+
+// Again means that the event is to be looked at once more after a while, because somebody else is at work on its subject.
+func Again(after time.Duration) Outcome { return Outcome{After: after, Again: true} }
 
 // Failed means that the work could not be done; the error's class decides what follows.
 func Failed(err error) Outcome { return Outcome{Err: err} }
@@ -36,7 +42,7 @@ type Verb string
 const (
 	Ack    Verb = "Ack"    // done, or nothing to do: SQS deletes it
 	Retry  Verb = "Retry"  // SQS delivers it again, after a pause that grows
-	Defer  Verb = "Defer"  // a continuation is sent first, then SQS deletes it
+	Defer  Verb = "Defer"  // a continuation (or the same body anew) is sent first, then SQS deletes it
 	Reject Verb = "Reject" // to the dead-letter queue at once, with the reason as an attribute
 )
 
@@ -44,7 +50,7 @@ const (
 type Disposition struct {
 	Verb   Verb
 	After  time.Duration
-	Next   events.OwnPayload
+	Next   events.OwnPayload // of Defer; nil is the same body
 	Reason string
 }
 
@@ -56,12 +62,14 @@ const maxDelay = 15 * time.Minute
 // because SQS's own redrive would lose the reason.
 func Decide(o Outcome, received, maxReceives int) Disposition {
 	switch {
-	case o.Err == nil && o.Next == nil:
+	case o.Err == nil && o.Next == nil && !o.Again:
 		return Disposition{Verb: Ack}
 	case o.Err == nil:
 		return Disposition{Verb: Defer, After: min(max(o.After, 0), maxDelay), Next: o.Next}
 	case fault.Of(o.Err) == fault.Invalid:
 		return Disposition{Verb: Reject, Reason: o.Err.Error()}
+	case o.Insist && received >= max(1, maxReceives-1): // one delivery is kept for an invocation that dies
+		return Disposition{Verb: Defer, After: retryAfter(o.Err, received), Reason: "sent anew, the queue allows few more deliveries: " + o.Err.Error()}
 	case received >= maxReceives:
 		return Disposition{Verb: Reject, Reason: fmt.Sprintf("gave up after %d deliveries, the last one with: %v", received, o.Err)}
 	}
@@ -71,9 +79,8 @@ func Decide(o Outcome, received, maxReceives int) Disposition {
 // retryAfter is when a failed record comes back: what the server asked for, or 1, 2, 4, … seconds by delivery. The queue's
 // visibility timeout would be far too long for a machine that has two minutes.
 func retryAfter(err error, received int) time.Duration {
-	var f *fault.Error
-	if errors.As(err, &f) && f.RetryAfter > 0 {
-		return min(f.RetryAfter, maxRetry)
+	if after := fault.RetryAfter(err); after > 0 {
+		return min(after, maxRetry)
 	}
 	return min(time.Second<<min(max(received-1, 0), 10), maxRetry)
 }

@@ -21,11 +21,13 @@ import (
 
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/obs"
 )
 
 // Client speaks to one API server.
 type Client struct {
-	rest *rest.RESTClient
+	rest  *rest.RESTClient
+	watch *rest.RESTClient // the same without a time limit
 }
 
 // TokenSource gives a bearer token for each request; it caches.
@@ -48,23 +50,38 @@ const requestTimeout = 10 * time.Second
 // New makes a client for a cluster. There is no client-side rate limit: the API server's priority and fairness decides,
 // and its 429s come back as fault.Throttled.
 func New(cluster fleet.Cluster, token TokenSource) (*Client, error) {
-	cfg := &rest.Config{
-		Host: cluster.Endpoint, Timeout: requestTimeout, QPS: -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: cluster.CAData},
+	cfg := config(cluster.Endpoint, rest.TLSClientConfig{CAData: cluster.CAData})
+	cfg.WrapTransport = func(rt http.RoundTripper) http.RoundTripper { return bearer{rt, token} }
+	c, err := open(cfg)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "cluster %s: %v", cluster.Name, err)
+	}
+	return c, nil
+}
+
+func config(endpoint string, tls rest.TLSClientConfig) *rest.Config {
+	return &rest.Config{
+		Host: endpoint, Timeout: requestTimeout, QPS: -1, TLSClientConfig: tls, UserAgent: "ekspedite",
 		ContentConfig: rest.ContentConfig{
 			GroupVersion: &corev1.SchemeGroupVersion, NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion(),
 			ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 		},
-		WrapTransport: func(rt http.RoundTripper) http.RoundTripper { return bearer{rt, token} },
-		UserAgent:     "ekspedite",
+		// Paths are absolute in every request, so the group and version here only satisfy the constructor.
+		APIPath: "/api",
 	}
-	// Paths are absolute in every request below, so the group and version here only satisfy the constructor.
-	cfg.APIPath = "/api"
+}
+
+func open(cfg *rest.Config) (*Client, error) {
 	c, err := rest.RESTClientFor(cfg)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "cluster %s: %v", cluster.Name, err)
+		return nil, err
 	}
-	return &Client{c}, nil
+	cfg.Timeout = 0
+	w, err := rest.RESTClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{c, w}, nil
 }
 
 type bearer struct {
@@ -72,10 +89,14 @@ type bearer struct {
 	token TokenSource
 }
 
-// RoundTrip adds the token.
+// RoundTrip adds the token and counts the request.
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	obs.Called(r.Context())
 	t, err := b.token(r.Context())
 	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // as every RoundTripper must
+		}
 		return nil, err
 	}
 	r = r.Clone(r.Context())

@@ -67,7 +67,7 @@ func (c *Client) PodsOn(ctx context.Context, nodeName string) ([]fleet.Pod, erro
 
 func pod(p *corev1.Pod) fleet.Pod {
 	f := fleet.Pod{
-		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID), Labels: p.Labels, Annotations: p.Annotations,
+		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID), Node: p.Spec.NodeName, Labels: p.Labels, Annotations: p.Annotations,
 		Phase: string(p.Status.Phase), Deleting: p.DeletionTimestamp != nil, Grace: 30 * time.Second,
 	}
 	if o := metav1.GetControllerOf(p); o != nil {

@@ -10,6 +10,10 @@ import (
 
 // Drain is what is remembered of one machine's drain between looks. Signal is the decision package's, kept as JSON so
 // that the ledger needs no opinion on it.
+//
+// Attempt and Outcome are saved before what follows from them is sent: the continuation, or the result. The message with
+// the event LookedBy answers for that: if it is delivered again, nothing is sure to have been sent, and it sends again.
+// So at any moment either that message or what it has sent is in the queue, and no drain is forgotten.
 type Drain struct {
 	RunID          string          `json:"runId"`
 	InstanceID     string          `json:"instanceId"`
@@ -22,11 +26,14 @@ type Drain struct {
 	CordonedAt     time.Time       `json:"cordonedAt,omitzero"`
 	ReplacedAt     time.Time       `json:"replacedAt,omitzero"` // replacement capacity was asked for
 	LastEvictionAt time.Time       `json:"lastEvictionAt,omitzero"`
-	Evicted        int             `json:"evicted,omitempty"` // accepted evictions
-	Forced         int             `json:"forced,omitempty"`  // pods deleted past their budget
-	Refused        int             `json:"refused,omitempty"` // refusals by budgets, all looks together
-	Blocked        map[string]bool `json:"blocked,omitempty"` // UIDs refused at the last look
-	Outcome        string          `json:"outcome,omitempty"` // set when the run is over
+	Evicted        int             `json:"evicted,omitempty"`  // accepted evictions
+	Forced         int             `json:"forced,omitempty"`   // pods deleted past their budget
+	Refused        int             `json:"refused,omitempty"`  // refusals by budgets, all looks together
+	Calls          int64           `json:"calls,omitempty"`    // Kubernetes API requests so far
+	Blocked        map[string]bool `json:"blocked,omitempty"`  // UIDs that were refused and have not gone since
+	LookedBy       string          `json:"lookedBy,omitempty"` // the event whose delivery made the last look
+	Outcome        string          `json:"outcome,omitempty"`  // set when the run is over
+	Result         json.RawMessage `json:"result,omitempty"`   // with Outcome: the Run that is to be recorded and published
 	Holder         string          `json:"holder,omitempty"`
 	HeldUntil      time.Time       `json:"heldUntil,omitzero"`
 

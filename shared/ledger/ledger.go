@@ -57,7 +57,7 @@ func (l *Ledger) Acquire(ctx context.Context, key, holder string, d time.Duratio
 	if doc.Data, err = json.Marshal(data); err != nil {
 		return Lease{}, err
 	}
-	doc.Expires = data.Until.Add(24 * time.Hour)
+	doc.Expires = time.Time{} // never: with its document a lease would lose its place in the order of tokens
 	if err := l.Store.Put(ctx, doc); err != nil {
 		if fault.Is(err, fault.Conflict) { // somebody was faster
 			return Lease{}, &fault.Error{Class: fault.Blocked, RetryAfter: d, Op: "lease " + key, Err: err}
@@ -69,8 +69,7 @@ func (l *Ledger) Acquire(ctx context.Context, key, holder string, d time.Duratio
 
 // Release gives a lease back. One that was lost meanwhile is left alone.
 func (l *Ledger) Release(ctx context.Context, lease Lease) error {
-	err := l.Store.Put(ctx, Document{Key: leaseKey(lease.Key), Version: lease.Token, Expires: l.Now().Add(24 * time.Hour),
-		Data: json.RawMessage(`{}`)})
+	err := l.Store.Put(ctx, Document{Key: leaseKey(lease.Key), Version: lease.Token, Data: json.RawMessage(`{}`)})
 	return fault.Ignore(err, fault.Conflict)
 }
 

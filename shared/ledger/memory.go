@@ -15,12 +15,18 @@ type Memory struct {
 	docs map[Key]Document
 }
 
+// clone shares no bytes with d.
+func (d Document) clone() Document {
+	d.Data = slices.Clone(d.Data)
+	return d
+}
+
 // Get reads a document.
 func (m *Memory) Get(_ context.Context, key Key) (Document, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if d, ok := m.docs[key]; ok {
-		return d, nil
+		return d.clone(), nil
 	}
 	return Document{Key: key}, nil
 }
@@ -35,6 +41,7 @@ func (m *Memory) Put(_ context.Context, d Document) error {
 	if m.docs == nil {
 		m.docs = map[Key]Document{}
 	}
+	d = d.clone()
 	d.Version++
 	m.docs[d.Key] = d
 	return nil
@@ -47,7 +54,7 @@ func (m *Memory) Query(_ context.Context, partition, sortPrefix string) ([]Docum
 	var out []Document
 	for k, d := range m.docs {
 		if k.Partition == partition && strings.HasPrefix(k.Sort, sortPrefix) {
-			out = append(out, d)
+			out = append(out, d.clone())
 		}
 	}
 	slices.SortFunc(out, func(a, b Document) int { return strings.Compare(a.Key.Sort, b.Key.Sort) })

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -96,7 +98,8 @@ func (m *Metrics) Flush(now time.Time) {
 	}
 	line := map[string]any{"function": m.function}
 	var list []metric
-	for name, v := range m.values {
+	for _, name := range slices.Sorted(maps.Keys(m.values)) {
+		v := m.values[name]
 		list = append(list, metric{name, m.units[name]})
 		line[name] = v
 		if len(v) == 1 {

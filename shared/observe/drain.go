@@ -3,7 +3,6 @@ package observe
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/ekspedite/ekspedite/shared/decide/interruption"
@@ -24,7 +23,7 @@ type Groups interface {
 }
 
 // Machine observes one machine of a cluster. Reads that do not depend on one another run at once. A read that fails for
-// another reason than absence is named in Incomplete, with the error beside it: half a picture is enough to cordon.
+// another reason than absence is named in Incomplete; the error is the first of them. Half a picture is enough to cordon.
 func Machine(ctx context.Context, nodes Nodes, groups Groups, signal interruption.Signal, inst fleet.Instance) (interruption.Observation, error) {
 	o := interruption.Observation{Signal: signal, Instance: &inst}
 	var wg sync.WaitGroup
@@ -38,20 +37,27 @@ func Machine(ctx context.Context, nodes Nodes, groups Groups, signal interruptio
 		}
 	})
 	wg.Wait()
-	if o.Node != nil {
+	switch {
+	case o.Node == nil: // whose pods these are is unknown
+		podErr = nil
+	case o.Node.Name == inst.PrivateDNSName:
 		o.Pods = guess
-		if o.Node.Name != inst.PrivateDNSName {
-			o.Pods, podErr = nodes.PodsOn(ctx, o.Node.Name)
-		}
+	default:
+		o.Pods, podErr = nodes.PodsOn(ctx, o.Node.Name)
 	}
 	var first error
-	for what, err := range map[string]error{"the node": nodeErr, "the node's pods": podErr, "the Auto Scaling group": groupErr} {
-		if err != nil {
-			o.Incomplete = append(o.Incomplete, what+" ("+err.Error()+")")
-			first = err
+	for _, read := range []struct {
+		part interruption.Part
+		err  error
+	}{{interruption.PartNode, nodeErr}, {interruption.PartPods, podErr}, {interruption.PartGroup, groupErr}} {
+		if read.err == nil {
+			continue
 		}
+		if o.Incomplete == nil {
+			o.Incomplete, first = map[interruption.Part]string{}, read.err
+		}
+		o.Incomplete[read.part] = read.err.Error()
 	}
-	slices.Sort(o.Incomplete)
 	return o, first
 }
 

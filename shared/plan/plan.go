@@ -35,6 +35,8 @@ type Plan struct {
 	Outcome string `json:"outcome,omitempty"`
 	// Notes say what was left out and why: "kube-system/aws-node-x2 stays: it belongs to a DaemonSet".
 	Notes []string `json:"notes,omitempty"`
+	// Left is what an ended run leaves undone: "default/web-1 was still there".
+	Left []string `json:"left,omitempty"`
 }
 
 // Empty tells whether there is nothing to do.
@@ -68,6 +70,9 @@ func (p Plan) String() string {
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintf(&b, "   note: %s\n", n)
+	}
+	for _, l := range p.Left {
+		fmt.Fprintf(&b, "   left: %s\n", l)
 	}
 	if p.LookAgain > 0 {
 		fmt.Fprintf(&b, "look again in %s\n", p.LookAgain)

@@ -37,9 +37,11 @@ func Load(getenv func(string) string, needRole bool) (Settings, error) {
 		Table: must("EKSPEDITE_TABLE"), Bus: must("EKSPEDITE_BUS"),
 		QueueURL: must("EKSPEDITE_QUEUE_URL"), DLQURL: must("EKSPEDITE_DLQ_URL"), Region: must("AWS_REGION"),
 	}
-	var err error
-	if s.MaxReceives, err = strconv.Atoi(must("EKSPEDITE_MAX_RECEIVES")); err != nil || s.MaxReceives < 1 {
-		errs = append(errs, fmt.Errorf("EKSPEDITE_MAX_RECEIVES=%q is not a positive number", getenv("EKSPEDITE_MAX_RECEIVES")))
+	if n := must("EKSPEDITE_MAX_RECEIVES"); n != "" {
+		var err error
+		if s.MaxReceives, err = strconv.Atoi(n); err != nil || s.MaxReceives < 1 {
+			errs = append(errs, fmt.Errorf("EKSPEDITE_MAX_RECEIVES=%q is not a positive number", n))
+		}
 	}
 	if l := getenv("EKSPEDITE_LOG_LEVEL"); l != "" {
 		if err := s.LogLevel.UnmarshalText([]byte(l)); err != nil {

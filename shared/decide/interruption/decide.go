@@ -36,38 +36,71 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	}
 	switch {
 	case o.Instance == nil:
-		return over(p, o, NothingToDo, "EC2 does not know the instance"), nil
-	case o.Node == nil && len(o.Incomplete) == 0:
-		return over(p, o, NothingToDo, "no node has this provider ID"), nil
+		return over(p, o, gone(o), "EC2 does not know the instance"), nil
+	case !o.Began && dead(o):
+		return over(p, o, NothingToDo, "the instance is "+o.Instance.State+" already"), nil
+	case o.Node == nil && !o.unread(PartNode):
+		return over(p, o, gone(o), "no node has this provider ID"), nil
 	case o.Node != nil && !o.Node.Is(o.Signal.InstanceID):
 		return over(p, o, NothingToDo, fmt.Sprintf("node %s is another machine (%s)", o.Node.Name, o.Node.ProviderID)), nil
 	case !o.Signal.Involuntary && policy.Rebalance == fleet.RebalanceIgnore:
 		return over(p, o, NothingToDo, "the policy ignores rebalance recommendations"), nil
 	}
-	p.Reason = reason(o.Signal)
-	p.Add("stop new work", first(o, policy)...)
-	if o.Node == nil || len(o.Incomplete) > 0 {
-		p.Notes = append(p.Notes, fmt.Sprintf("could not read: %v", o.Incomplete))
-		p.LookAgain = pause(o.Attempt)
-		return p, nil
+	p.Reason, p.Notes = reason(o.Signal), o.gaps()
+	late := expired(now, o)
+	if !dead(o) {
+		p.Add("stop new work", first(o, policy)...)
+	}
+	if o.unread(PartNode, PartPods) {
+		if late {
+			return over(p, o, PartiallyDrained, "the time is over, and what is left on the machine could not be read"), nil
+		}
+		return again(p, o, pause(o)), nil
 	}
 
 	pods := sortPods(o.Pods, o.Signal)
-	p.Notes = pods.notes
-	p.Add("evict", evictions(now, o, policy, pods)...)
+	p.Notes = append(p.Notes, pods.notes...)
+	if !dead(o) {
+		p.Add("evict", evictions(now, o, policy, pods)...)
+	}
 	left := len(pods.normal) + len(pods.critical) + pods.terminating
 	switch {
-	case left == 0:
+	case left == 0 && (late || settled(o, policy)):
 		return over(p, o, Drained, ""), nil
-	case expired(now, o):
-		p.Notes = append(p.Notes, pods.names()...)
-		return over(p, o, PartiallyDrained, fmt.Sprintf("the machine is gone and %d pods were still on it", left)), nil
+	case late:
+		p.Left = pods.names()
+		return over(p, o, PartiallyDrained, fmt.Sprintf("the time is over and %d pods are still on the machine", left)), nil
 	}
-	if o.Signal.Hook != nil {
-		p.Add("keep the hook", plan.Heartbeat{AutoScalingGroup: o.Signal.Hook.Group, Hook: o.Signal.Hook.Name, Token: o.Signal.Hook.Token, InstanceID: o.Signal.InstanceID})
+	return again(p, o, next(now, o, policy, pods)), nil
+}
+
+// settled tells whether an empty node is a drained one: it was cordoned when its pods were listed, so that none can have
+// come since, and its replacement has been asked for, or is nobody's to ask for.
+func settled(o Observation, policy fleet.InterruptionPolicy) bool {
+	return cordoned(*o.Node) && !(replaces(o, policy) && o.unread(PartGroup))
+}
+
+// gone is the outcome when the machine or its node is not there any more: of a drain that had begun it is the end that
+// was wanted.
+func gone(o Observation) string {
+	if o.Began {
+		return Drained
 	}
-	p.LookAgain = next(now, o, policy, pods)
-	return p, nil
+	return NothingToDo
+}
+
+// dead tells whether the machine has stopped: nobody there answers an eviction.
+func dead(o Observation) bool {
+	return o.Instance.State == "terminated" || o.Instance.State == "stopped"
+}
+
+// again ends a look after which another one is due. A hook is kept waiting for it.
+func again(p plan.Plan, o Observation, after time.Duration) plan.Plan {
+	if h := o.Signal.Hook; h != nil {
+		p.Add("keep the hook", plan.Heartbeat{AutoScalingGroup: h.Group, Hook: h.Name, Token: h.Token, InstanceID: o.Signal.InstanceID})
+	}
+	p.LookAgain = after
+	return p
 }
 
 // first is what happens before any pod is touched: the node takes no more work and its replacement is asked for.
@@ -76,11 +109,16 @@ func first(o Observation, policy fleet.InterruptionPolicy) []plan.Action {
 	if o.Node != nil && !cordoned(*o.Node) {
 		out = append(out, cordon(o))
 	}
-	// With a terminate hook Auto Scaling replaces by itself; a machine that may yet stay is not given away.
-	if policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && o.Group.LifecycleState == "InService" {
+	if replaces(o, policy) && o.Group.LifecycleState == "InService" {
 		out = append(out, plan.ReplaceInstance{AutoScalingGroup: o.Group.Name, InstanceID: o.Signal.InstanceID})
 	}
 	return out
+}
+
+// replaces tells whether a replacement is ours to ask for: with a terminate hook Auto Scaling replaces by itself, and a
+// machine that may yet stay is not given away.
+func replaces(o Observation, policy fleet.InterruptionPolicy) bool {
+	return policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil
 }
 
 func cordoned(n fleet.Node) bool {
@@ -128,7 +166,7 @@ func launching(now time.Time, o Observation, p plan.Plan) plan.Plan {
 	switch {
 	case h == nil || o.Instance == nil || o.Instance.Gone():
 		return over(p, o, NothingToDo, "the launching instance is not there any more")
-	case o.Node != nil && o.Node.Ready:
+	case o.Node != nil && o.Node.Ready && o.Node.Is(o.Signal.InstanceID):
 		p.Reason, p.Outcome = "the new node is Ready", NothingToDo
 		p.Add("release the hook", plan.CompleteLifecycleAction{AutoScalingGroup: h.Group, Hook: h.Name, Token: h.Token, InstanceID: o.Signal.InstanceID})
 		return p
@@ -153,42 +191,73 @@ func reason(s Signal) string {
 	return fmt.Sprintf("%s: %s", s.Cause, text)
 }
 
+// voluntaryPatience is how long a drain without a deadline goes on: what budgets have not let go of by then, they will
+// not, and nothing forces it.
+const voluntaryPatience = time.Hour
+
 // expired tells whether the machine is gone, or its time is over.
 func expired(now time.Time, o Observation) bool {
-	return o.Instance.State == "terminated" || o.Instance.State == "stopped" ||
-		!o.Signal.Deadline.IsZero() && !now.Before(o.Signal.Deadline)
+	end := o.Signal.Deadline
+	if end.IsZero() {
+		end = o.Signal.EventTime.Add(voluntaryPatience)
+	}
+	return dead(o) || !now.Before(end)
 }
 
 // pauses between looks, by attempt: quick while replacements come up, then slower. SQS delays count in whole seconds.
 var pauses = []time.Duration{time.Second, time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
 
-func pause(attempt int) time.Duration { return pauses[min(max(attempt, 0), len(pauses)-1)] }
+// calm is the longest pause of a drain that has no deadline.
+const calm = 30 * time.Second
+
+func pause(o Observation) time.Duration {
+	if o.Signal.Deadline.IsZero() && o.Attempt > 2*len(pauses) {
+		return calm
+	}
+	return pauses[min(max(o.Attempt, 0), len(pauses)-1)]
+}
 
 // next is when to look again: soon, and no later than the moment at which some pod must be given its SIGTERM.
 func next(now time.Time, o Observation, policy fleet.InterruptionPolicy, pods podSet) time.Duration {
-	d := pause(o.Attempt)
-	if o.Signal.Deadline.IsZero() || !o.Signal.Involuntary {
+	d := pause(o)
+	s := o.Signal
+	if s.Deadline.IsZero() || !s.Involuntary {
 		return d
 	}
-	for _, p := range slices.Concat(pods.normal, pods.critical) {
-		if until := forceAt(o.Signal.Deadline, p, policy).Sub(now); until > 0 {
+	sooner := func(at time.Time) {
+		if until := at.Sub(now); until > 0 {
 			d = min(d, until)
 		}
 	}
+	for _, p := range slices.Concat(pods.normal, pods.critical) {
+		sooner(forceAt(s.Deadline, p, policy))
+	}
+	if len(pods.critical) > 0 {
+		sooner(s.Deadline.Add(-criticalLead))
+	}
+	sooner(s.Deadline)
 	return max(d, time.Second)
 }
 
 // Tighten merges a later signal into a running drain: a nearer deadline or a harder cause wins, a weaker one changes
-// nothing.
+// nothing. A machine that is going is not coming: the wait for a launch gives way.
 func Tighten(running, later Signal) Signal {
-	out := running
-	if later.Involuntary {
-		out.Involuntary = true
+	switch {
+	case running.Launching && !later.Launching:
+		return later
+	case later.Launching && !running.Launching:
+		return running
 	}
-	if !later.Deadline.IsZero() && (out.Deadline.IsZero() || later.Deadline.Before(out.Deadline)) {
-		out.Deadline, out.Action = later.Deadline, later.Action
+	out, other := running, later
+	if later.Involuntary && !running.Involuntary {
+		out, other = later, running
 	}
-	if out.Hook == nil {
+	if !other.Deadline.IsZero() && (out.Deadline.IsZero() || other.Deadline.Before(out.Deadline)) {
+		out.Deadline, out.Action = other.Deadline, other.Action
+	}
+	if running.Hook != nil {
+		out.Hook = running.Hook
+	} else {
 		out.Hook = later.Hook
 	}
 	return out

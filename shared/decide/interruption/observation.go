@@ -3,6 +3,8 @@
 package interruption
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -40,6 +42,33 @@ type Observation struct {
 	Group    fleet.ScalingGroup // the machine's Auto Scaling group; an empty name for none
 	Blocked  map[string]bool    // UIDs of pods whose eviction was refused at an earlier look
 	Attempt  int                // how many looks came before
-	// Incomplete names the reads that failed: what follows from them is left for the next look.
-	Incomplete []string
+	Began    bool               // an earlier look found the machine's node
+	// Incomplete says why parts could not be read. What follows from them is left for the next look; the rest is not.
+	Incomplete map[Part]string
+}
+
+// Part of an observation that is one read.
+type Part string
+
+// The parts.
+const (
+	PartNode  Part = "the node"
+	PartPods  Part = "the node's pods"
+	PartGroup Part = "the Auto Scaling group"
+)
+
+// unread tells whether any of the parts could not be read.
+func (o Observation) unread(parts ...Part) bool {
+	return slices.ContainsFunc(parts, func(p Part) bool { _, ok := o.Incomplete[p]; return ok })
+}
+
+// gaps says what could not be read and why, in a fixed order.
+func (o Observation) gaps() []string {
+	var out []string
+	for _, p := range []Part{PartNode, PartPods, PartGroup} {
+		if why, ok := o.Incomplete[p]; ok {
+			out = append(out, fmt.Sprintf("could not read %s: %s", p, why))
+		}
+	}
+	return out
 }

@@ -2,68 +2,124 @@ package interruption
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/apply"
+	"github.com/ekspedite/ekspedite/shared/decide/interruption"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/handler"
+	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/obs"
 	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
-// hold is how long an invocation may keep a drain to itself: a little more than the function's timeout, so that it is
-// free again when a killed invocation's message comes back.
+// hold is how long an invocation may keep a drain to itself if it does not know how long it lives: a little more than the
+// function's timeout, so that the drain is free again when a killed invocation's message comes back.
 const hold = 35 * time.Second
+
+// settling is what the handler keeps of an invocation's time for itself, after the work's.
+const settling = 2 * time.Second
+
+// heldError says that another invocation is at work on the drain.
+type heldError struct {
+	by    string
+	until time.Time
+}
+
+func (e *heldError) Error() string { return "held by " + e.by }
+
+func (r *run) me() string { return fmt.Sprintf("%s/%d", r.delivery.MessageID, r.delivery.Received) }
+
+// until is when this invocation has certainly ended.
+func (r *run) until(ctx context.Context) time.Time {
+	now := r.Now()
+	if end, ok := ctx.Deadline(); ok && end.Add(settling).Before(now.Add(hold)) {
+		return end.Add(settling)
+	}
+	return now.Add(hold)
+}
 
 // claim takes the drain for this invocation, so that two deliveries do not evict the same pods at once. Evictions carry
 // UIDs and would do no harm twice; they would cost twice.
 func (r *run) claim(ctx context.Context) error {
-	me := fmt.Sprintf("%s/%d", r.delivery.MessageID, r.delivery.Received)
-	if r.drain.Held(me, r.Now()) {
-		if err := r.tell(ctx); err != nil {
-			return err
-		}
-		holder := r.drain.Holder
-		r.drain.Holder = ""
-		return fault.New(fault.Blocked, "held by %s", holder)
+	if r.drain.Held(r.me(), r.Now()) {
+		return r.yield(ctx, r.drain)
 	}
 	r.drain.Cluster = r.cluster
-	r.drain.Holder, r.drain.HeldUntil = me, r.Now().Add(hold)
+	r.drain.Holder, r.drain.HeldUntil = r.me(), r.until(ctx)
 	saved, err := r.Ledger.SaveDrain(ctx, r.drain)
-	if fault.Is(err, fault.Conflict) { // somebody was faster between our read and our write
-		r.drain.Holder = ""
+	if err == nil {
+		r.drain = saved
+		return nil
+	}
+	known, readErr := r.Ledger.Drain(ctx, r.drain.InstanceID)
+	same := readErr == nil && known.RunID == r.drain.RunID
+	r.drain.Holder = ""
+	switch {
+	case same && known.Holder == r.me(): // only the answer was lost, or a repeated write met the first one
+		r.drain = known
+		return nil
+	case same && known.Held(r.me(), r.Now()): // somebody was faster
+		return r.yield(ctx, known)
+	case fault.Is(err, fault.Conflict):
 		return fault.New(fault.Transient, "another delivery took the drain at the same moment")
 	}
-	if err != nil {
-		return err
-	}
-	r.drain = saved
-	return nil
+	return err
 }
 
-// giveBack frees the drain after a failure, so that the retry need not wait for our hold to end.
+// yield leaves the drain to its holder, and what we know.
+func (r *run) yield(ctx context.Context, known ledger.Drain) error {
+	r.drain.Holder = "" // not ours to give back
+	if err := r.tell(ctx); err != nil {
+		return err
+	}
+	return &heldError{known.Holder, known.HeldUntil}
+}
+
+// giveBack frees the drain after a failure, so that the retry need not wait for our hold to end. The failure may have been
+// that the work's time is over; this is done in the handler's.
 func (r *run) giveBack(ctx context.Context) {
-	if r.drain.Holder == "" {
+	if r.drain.Holder != r.me() {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settling/2)
+	defer cancel()
 	if err := r.save(ctx, true); err != nil {
-		obs.Log(ctx).Warn("could not free the drain; it frees itself", "after", hold.String(), "error", err)
+		obs.Log(ctx).Warn("could not free the drain; it frees itself", "until", r.until(ctx), "error", err)
 	}
 }
 
 // tell leaves a tightened deadline for the invocation that holds the drain.
 func (r *run) tell(ctx context.Context) error {
-	known, err := r.Ledger.Drain(ctx, r.drain.InstanceID)
-	if err != nil || known.Over() || string(known.Signal) == string(r.drain.Signal) {
-		return err
+	for {
+		known, err := r.Ledger.Drain(ctx, r.drain.InstanceID)
+		switch {
+		case err != nil:
+			return err
+		case known.RunID != r.drain.RunID || known.Over():
+			return fault.New(fault.Transient, "the run ended while it was to be told of %s", r.delivery.Event.Kind)
+		}
+		signal := encode(interruption.Tighten(decodeSignal(known.Signal, r.signal), r.signal))
+		if string(signal) == string(known.Signal) {
+			return nil
+		}
+		known.Signal = signal
+		if _, err = r.Ledger.SaveDrain(ctx, known); !fault.Is(err, fault.Conflict) {
+			return err
+		}
 	}
-	known.Signal = r.drain.Signal
-	_, err = r.Ledger.SaveDrain(ctx, known)
-	return err
 }
+
+// What save meets when it was not alone.
+var (
+	errTold  = errors.New("the run was told of a nearer or harder end")
+	errAhead = errors.New("another delivery went on with the drain of this instance")
+)
 
 // save remembers the drain; release gives it free for the next look.
 func (r *run) save(ctx context.Context, release bool) error {
@@ -80,39 +136,60 @@ func (r *run) save(ctx context.Context, release bool) error {
 		if !fault.Is(err, fault.Conflict) {
 			return err
 		}
-		// Only a tightened signal can have been written while we held it: take it over and write again.
+		// Either a signal was written while we held the drain (take it over and write again), or our own write was
+		// repeated by the SDK after its answer was lost, or we have not held it and somebody went on with it.
 		known, err := r.Ledger.Drain(ctx, r.drain.InstanceID)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if known.RunID != r.drain.RunID || known.Over() || known.Attempt > r.drain.Attempt {
-			return fault.New(fault.Transient, "another delivery went on with the drain of %s", r.drain.InstanceID)
+		case known.RunID == r.drain.RunID && known.Over() && known.LookedBy == r.delivery.Event.ID && r.drain.Over():
+			r.drain = known
+			return nil
+		case known.RunID != r.drain.RunID || known.Over() || known.Attempt > r.drain.Attempt:
+			return errAhead
+		case r.drain.Over() && string(known.Signal) != string(r.drain.Signal):
+			r.drain = r.drain.At(known)
+			return errTold
 		}
 		r.drain = r.drain.At(known)
 	}
 }
 
-// note takes a step's results into the drain's record and the report. It returns the first error that ends the look:
-// a refusal by a budget does not.
+// ends tells whether a failed action ends the look. Only what the next steps stand on does: pods are not evicted from a
+// node that is not cordoned, and a run does not end on a hook that still waits. What went wrong with one pod, or with
+// Auto Scaling, must not hold up the other pods; the next look tries it again.
+func ends(res apply.Result) bool {
+	switch res.Action.(type) {
+	case plan.CordonNode:
+		return true
+	case plan.CompleteLifecycleAction: // a group that is gone has no hook that waits
+		return !fault.Is(res.Err, fault.Invalid) && !fault.Is(res.Err, fault.NotFound)
+	}
+	return false
+}
+
+// note takes a step's results into the drain's record and the report. It returns the first error that ends the look.
 func (r *run) note(ctx context.Context, results []apply.Result) error {
 	var failed error
 	var evicted, forced int
 	var blocked []string
 	for _, res := range results {
 		switch {
-		case fault.Is(res.Err, fault.Blocked):
-			if e, ok := res.Action.(plan.EvictPod); ok {
-				if r.drain.Blocked == nil {
-					r.drain.Blocked = map[string]bool{}
-				}
-				r.drain.Blocked[e.UID] = true
-				r.drain.Refused++
-				blocked = append(blocked, e.Namespace+"/"+e.Name)
+		case fault.Is(res.Err, fault.Blocked) && refused(res.Action) != nil:
+			e := refused(res.Action)
+			if r.drain.Blocked == nil {
+				r.drain.Blocked = map[string]bool{}
 			}
+			r.drain.Blocked[e.UID] = true
+			r.drain.Refused++
+			blocked = append(blocked, e.Namespace+"/"+e.Name)
 			continue
 		case res.Err != nil:
 			obs.Log(ctx).Warn("action failed", "action", res.Action.String(), "error", res.Err)
-			if failed == nil || fault.Is(res.Err, fault.Conflict) {
+			if _, ok := res.Action.(plan.ReplaceInstance); ok {
+				r.unreplaced = r.unreplaced || !fault.Is(res.Err, fault.Invalid) && !fault.Is(res.Err, fault.Denied)
+			}
+			if ends(res) && (failed == nil || fault.Is(res.Err, fault.Conflict)) {
 				failed = res.Err
 			}
 			continue
@@ -152,19 +229,29 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 	return failed
 }
 
+// refused is the eviction that a budget may refuse, nil for any other action.
+func refused(a plan.Action) *plan.EvictPod {
+	if e, ok := a.(plan.EvictPod); ok {
+		return &e
+	}
+	return nil
+}
+
 // progress adds a step to the report of this look.
 func (r *run) progress(step, detail string, at time.Time) {
-	r.report(&events.RunProgressed{RunID: r.drain.RunID, Function: "interruption", Subject: r.subject(), Step: step, Detail: detail, At: at})
+	_ = r.report(&events.RunProgressed{RunID: r.drain.RunID, Function: "interruption", Subject: r.subject(), Step: step, Detail: detail, At: at})
 }
 
 func (r *run) subject() events.Subject {
 	return events.Subject{Cluster: r.cluster, Node: r.drain.Node, InstanceID: r.drain.InstanceID}
 }
 
-func (r *run) report(p events.OwnPayload) {
-	if e, err := events.New(p, r.NewID(), r.Now(), r.Account, r.Region); err == nil {
+func (r *run) report(p events.OwnPayload) error {
+	e, err := events.New(p, r.NewID(), r.Now(), r.Account, r.Region)
+	if err == nil {
 		r.events = append(r.events, e)
 	}
+	return err
 }
 
 // publish sends what was reported. Reports never stand in the way of a drain: a failure is logged.
@@ -178,15 +265,41 @@ func (r *run) publish(ctx context.Context) {
 	r.events = nil
 }
 
-// finish ends the run: its record, its result event, its metrics.
+// finish ends the run: the ledger first, with the result in it, then what announces it. An invocation that dies between
+// the two finds the result there when its message comes back.
 func (r *run) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 	now := r.Now()
-	if r.drain.RunID != "" && r.drain.Node == "" && r.drain.Attempt == 0 {
+	switch {
+	case !r.began && r.drain.Node == "" && r.drain.Attempt == 0:
 		return r.nothing(ctx, r.delivery, p.Reason)
+	case r.drain.Held(r.me(), now): // only the holder knows what it has done
+		return r.waitFor(ctx, &heldError{r.drain.Holder, r.drain.HeldUntil})
 	}
+	done := r.result(p, now)
+	var err error
+	if r.drain.Result, err = json.Marshal(done); err != nil {
+		return handler.Failed(err)
+	}
+	r.drain.Outcome, r.drain.LookedBy = p.Outcome, r.delivery.Event.ID
+	if err := r.save(ctx, true); errors.Is(err, errTold) {
+		r.drain.Outcome, r.drain.Result = "", nil
+		return r.goOn(ctx, time.Second)
+	} else if err != nil {
+		return r.failed(err)
+	}
+	if !r.signal.Deadline.IsZero() {
+		r.Metrics.Took("DeadlineMargin", max(0, r.signal.Deadline.Sub(now)))
+	}
+	r.Metrics.Took("DrainDuration", now.Sub(r.drain.StartedAt))
+	r.Metrics.Count("Runs"+p.Outcome, 1)
+	return r.announce(ctx)
+}
+
+// result is the run's record.
+func (r *run) result(p plan.Plan, now time.Time) events.RunFinished {
 	done := events.RunFinished{
 		RunID: r.drain.RunID, Function: "interruption", Subject: r.subject(), Outcome: p.Outcome, Reason: p.Reason,
-		EventID: r.signal.EventID, EventTime: r.signal.EventTime, StartedAt: r.drain.StartedAt, FinishedAt: now,
+		EventID: r.signal.EventID, EventTime: r.signal.EventTime, StartedAt: r.drain.StartedAt, FinishedAt: now, Blocked: p.Left,
 		Timings: map[string]int64{"eventToFinished": now.Sub(r.signal.EventTime).Milliseconds()},
 		Counts: map[string]int64{"podsEvicted": int64(r.drain.Evicted), "podsForced": int64(r.drain.Forced),
 			"evictionsRefused": int64(r.drain.Refused), "looks": int64(r.drain.Attempt + 1)},
@@ -196,23 +309,24 @@ func (r *run) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 			done.Timings[name] = at.Sub(r.signal.EventTime).Milliseconds()
 		}
 	}
-	if p.Outcome == events.OutcomePartiallyDrained {
-		done.Blocked = p.Notes
-	}
-	r.drain.Outcome = p.Outcome
-	if err := r.save(ctx, true); err != nil {
-		return handler.Failed(err)
+	return done
+}
+
+// announce records and publishes the result of a run that is over. Each may happen twice; RunID tells.
+func (r *run) announce(ctx context.Context) handler.Outcome {
+	var done events.RunFinished
+	if err := json.Unmarshal(r.drain.Result, &done); err != nil {
+		return handler.Failed(fault.New(fault.Invalid, "the result of run %s is damaged: %v", r.drain.RunID, err))
 	}
 	if err := r.Ledger.SaveRun(ctx, done); err != nil {
-		return handler.Failed(err)
+		return r.failed(err)
 	}
-	if !r.signal.Deadline.IsZero() {
-		r.Metrics.Took("DeadlineMargin", max(0, r.signal.Deadline.Sub(now)))
+	if err := r.report(&done); err != nil {
+		return handler.Failed(&fault.Error{Class: fault.Invalid, Op: "report", Err: err})
 	}
-	r.Metrics.Took("DrainDuration", now.Sub(r.drain.StartedAt))
-	r.Metrics.Count("Runs"+p.Outcome, 1)
-	r.report(&done)
-	r.publish(ctx)
+	if err := r.Bus.Publish(ctx, r.events...); err != nil {
+		return r.failed(err)
+	}
 	return handler.Done()
 }
 

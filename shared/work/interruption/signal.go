@@ -14,9 +14,14 @@ const (
 	spotNotice = 2 * time.Minute
 	// hookPatience is how long a terminate hook is kept waiting for a drain: what managed node groups allow.
 	hookPatience = 15 * time.Minute
+	// launch is a continuation's Signal for a launch hook: a machine that comes must never be taken for one that goes.
+	launch = "launch"
 	// stateNotice is how long containers have once EC2 has begun to stop a machine: the operating system's shutdown.
 	stateNotice = 30 * time.Second
 )
+
+// eksHooks are those that EKS puts on the groups of managed node groups and completes itself when it has drained a node.
+var eksHooks = map[string]bool{"Launch-LC-Hook": true, "Terminate-LC-Hook": true}
 
 // signalOf reads what an event says about a machine. The second result is false for events that are about no machine or
 // need no answer, with the reason.
@@ -44,10 +49,12 @@ func signalOf(e events.Event) (s interruption.Signal, why string) {
 		s.InstanceID = p.EC2InstanceID
 		s.Hook = &interruption.Hook{Group: p.AutoScalingGroupName, Name: p.LifecycleHookName, Token: p.LifecycleActionToken}
 		switch {
+		case eksHooks[p.LifecycleHookName]:
+			return s, "the hook " + p.LifecycleHookName + " is EKS's own"
 		case p.ToWarmPool():
 			return s, "the instance returns to its warm pool: not a termination"
 		case p.Launching():
-			s.Launching, s.Involuntary = true, false
+			s.Action, s.Launching, s.Involuntary = launch, true, false
 		default:
 			s.Action, s.Deadline = "terminate", e.Time.Add(hookPatience)
 		}
@@ -55,7 +62,8 @@ func signalOf(e events.Event) (s interruption.Signal, why string) {
 		return s, "a test notification"
 	case *events.DrainContinuation:
 		s = interruption.Signal{Cause: string(p.Cause), InstanceID: p.InstanceID, EventID: p.EventID, EventTime: p.EventTime,
-			Action: p.Signal, Deadline: p.Deadline, Involuntary: p.Cause != events.KindRebalanceRecommendation}
+			Action: p.Signal, Deadline: p.Deadline, Launching: p.Signal == launch}
+		s.Involuntary = !s.Launching && (p.Cause != events.KindRebalanceRecommendation || !p.Deadline.IsZero())
 		if h := p.Hook; h != nil {
 			s.Hook = &interruption.Hook{Group: h.AutoScalingGroupName, Name: h.LifecycleHookName, Token: h.LifecycleActionToken}
 		}

@@ -4,6 +4,7 @@ package interruption
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -90,82 +91,144 @@ func (w *Work) nothing(ctx context.Context, d handler.Delivery, why string) hand
 // run is one look at one machine.
 type run struct {
 	*Work
-	delivery handler.Delivery
-	signal   interruption.Signal
-	drain    ledger.Drain
-	cluster  string
-	events   []events.Event // to be published at the end of the look
+	delivery   handler.Delivery
+	signal     interruption.Signal
+	drain      ledger.Drain
+	began      bool // the ledger knows the run
+	unreplaced bool // replacement capacity could not be asked for at this look
+	cluster    string
+	events     []events.Event // to be published at the end of the look
 }
 
 func (r *run) look(ctx context.Context) handler.Outcome {
-	inst, drain, err := r.identify(ctx)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return r.nothing(ctx, r.delivery, "EC2 does not know instance "+r.signal.InstanceID)
-	case err != nil:
-		return handler.Failed(err)
-	case inst.Cluster() == "":
-		return r.nothing(ctx, r.delivery, "instance "+inst.ID+" belongs to no cluster")
+	inst, known, err := r.identify(ctx)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return r.failed(err)
 	}
-	if stale, why := r.resume(drain); stale {
+	if reported, o := r.repeat(ctx, known); reported {
+		return o
+	}
+	switch what, why := r.resume(known); what {
+	case stale:
 		return r.nothing(ctx, r.delivery, why)
+	case notYet:
+		return r.failed(fault.New(fault.Blocked, "%s", why))
 	}
-	r.cluster = inst.Cluster()
+	switch r.cluster = inst.Cluster(); {
+	case err != nil:
+		return r.without(ctx, nil, "EC2 does not know instance "+r.signal.InstanceID)
+	case r.cluster == "":
+		return r.without(ctx, &inst, "instance "+inst.ID+" belongs to no cluster")
+	case !r.began && (inst.State == "terminated" || inst.State == "stopped"):
+		return r.without(ctx, &inst, "instance "+inst.ID+" is "+inst.State+" already")
+	}
 	nodes, err := r.Clusters.Nodes(ctx, r.cluster)
 	if fault.Is(err, fault.NotFound) {
-		return r.nothing(ctx, r.delivery, "EKS does not know cluster "+r.cluster)
+		return r.without(ctx, &inst, "EKS does not know cluster "+r.cluster)
 	}
 	if err != nil {
-		return handler.Failed(err)
+		return r.failed(err)
 	}
 	p, err := r.carryOut(ctx, nodes, inst)
 	return r.conclude(ctx, p, err)
 }
 
-// identify reads the machine and what is remembered of its drain, at once.
+// without ends the story of a machine that has no cluster or is no more. One of which nothing had begun is nobody's
+// business: no write is made for it.
+func (r *run) without(ctx context.Context, inst *fleet.Instance, why string) handler.Outcome {
+	if !r.began {
+		return r.nothing(ctx, r.delivery, why)
+	}
+	r.cluster = r.drain.Cluster
+	p, err := interruption.Decide(r.Now(), interruption.Observation{
+		RunID: r.drain.RunID, Signal: r.signal, Instance: inst, Began: r.drain.Node != "", Attempt: r.drain.Attempt,
+	}, fleet.DefaultPolicy().Interruption)
+	if err == nil {
+		p.Reason = why
+		err = r.apply(ctx, nil, p)
+	}
+	return r.conclude(ctx, p, err)
+}
+
+// identify reads the machine and what is remembered of its drain, at once. A NotFound is the machine's.
 func (r *run) identify(ctx context.Context) (inst fleet.Instance, drain ledger.Drain, err error) {
 	var wg sync.WaitGroup
 	var drainErr error
 	wg.Go(func() { inst, err = r.Instances.Instance(ctx, r.signal.InstanceID) })
 	wg.Go(func() { drain, drainErr = r.Ledger.Drain(ctx, r.signal.InstanceID) })
 	wg.Wait()
-	if err == nil {
+	if drainErr != nil {
 		err = drainErr
 	}
 	return inst, drain, err
 }
 
-// resume merges the event with the drain that is remembered. It tells when there is nothing in it that was not known.
-func (r *run) resume(known ledger.Drain) (stale bool, why string) {
+// repeat serves a message that has ended the run and was not acknowledged: the result may not have been sent.
+func (r *run) repeat(ctx context.Context, known ledger.Drain) (bool, handler.Outcome) {
+	if !known.Over() || known.LookedBy != r.delivery.Event.ID {
+		return false, handler.Outcome{}
+	}
+	r.drain, r.cluster = known, known.Cluster
+	return true, r.announce(ctx)
+}
+
+// What a delivery is to the run that the ledger knows.
+type standing int
+
+const (
+	news   standing = iota // something to look at
+	stale                  // nothing that is not known
+	notYet                 // something for when the run is over
+)
+
+// resume merges the event with the drain that is remembered.
+func (r *run) resume(known ledger.Drain) (standing, string) {
 	c, continued := r.delivery.Event.Payload.(*events.DrainContinuation)
+	running := known.RunID != "" && !known.Over()
 	switch {
 	case continued && known.RunID != "" && c.RunID != known.RunID:
-		return true, "the continuation belongs to an older run"
-	case continued && (known.Over() || c.Attempt < known.Attempt):
-		return true, "a repeated continuation"
+		return stale, "the continuation belongs to an older run"
+	case continued && known.Over():
+		return stale, "the run is over: " + known.Outcome
+	case continued && c.Attempt < known.Attempt && known.LookedBy != r.delivery.Event.ID:
+		return stale, "a repeated continuation"
 	case known.Over() && !r.newStory(known):
-		return true, "the drain of this instance is over: " + known.Outcome
+		return stale, "the drain of this instance is over: " + known.Outcome
+	case running && r.otherHook(known):
+		return notYet, "another lifecycle hook of this instance is being served"
 	}
-	if known.RunID != "" && !known.Over() {
-		r.drain = known
+	if running {
+		r.drain, r.began = known, true
+		if continued {
+			r.drain.Attempt = max(known.Attempt, c.Attempt)
+		}
 		r.signal = interruption.Tighten(decodeSignal(known.Signal, r.signal), r.signal)
 		r.drain.Signal = encode(r.signal)
-		return false, ""
+		return news, ""
 	}
 	r.drain = ledger.Drain{RunID: r.NewID(), InstanceID: r.signal.InstanceID, StartedAt: r.Now()}
 	if continued { // the ledger has lost it, the message has not
-		r.drain.RunID, r.drain.StartedAt, r.drain.Attempt = c.RunID, c.StartedAt, c.Attempt
+		r.drain.RunID, r.drain.StartedAt, r.drain.Attempt, r.began = c.RunID, c.StartedAt, c.Attempt, true
+		r.drain.Cluster, r.drain.Node, r.drain.NodeUID = c.Cluster, c.Node, c.NodeUID
 	}
 	r.drain = r.drain.At(known)
 	r.drain.Signal = encode(r.signal)
-	return false, ""
+	return news, ""
 }
 
-// newStory tells whether an event about a machine whose drain is over begins another one: nothing was drained then, a
-// hook waits now, or a machine that was drained by choice must go after all.
+// newStory tells whether an event about a machine whose drain is over begins another one: nothing was drained then,
+// another hook waits now, or a machine that was drained by choice must go after all.
 func (r *run) newStory(known ledger.Drain) bool {
 	old := decodeSignal(known.Signal, r.signal)
-	return known.Outcome == events.OutcomeNothingToDo || r.signal.Hook != nil || r.signal.Involuntary && !old.Involuntary
+	return known.Outcome == events.OutcomeNothingToDo && r.signal.EventID != old.EventID ||
+		r.signal.Hook != nil && (old.Hook == nil || *r.signal.Hook != *old.Hook) ||
+		r.signal.Involuntary && !old.Involuntary
+}
+
+// otherHook tells whether the event is of a second hook on a machine that is being drained for a first one.
+func (r *run) otherHook(known ledger.Drain) bool {
+	old := decodeSignal(known.Signal, r.signal)
+	return r.signal.Hook != nil && old.Hook != nil && *r.signal.Hook != *old.Hook && r.signal.Launching == old.Launching
 }
 
 // conflictTries is how often a changed node is read again before the next look is left to a later message.
@@ -182,7 +245,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if read.Wait(); policyErr != nil {
 			return plan.Plan{}, policyErr
 		}
-		o.RunID, o.Blocked, o.Attempt = r.drain.RunID, r.drain.Blocked, r.drain.Attempt
+		o.RunID, o.Blocked, o.Attempt, o.Began = r.drain.RunID, r.drain.Blocked, r.drain.Attempt, r.drain.Node != ""
 		p, err := interruption.Decide(r.Now(), o, policy.Interruption)
 		if err != nil {
 			return p, &fault.Error{Class: fault.Invalid, Err: err}
@@ -216,6 +279,9 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 		if err := r.note(ctx, results); err != nil {
 			return err
 		}
+		if ctx.Err() != nil {
+			return handler.ErrOutOfTime
+		}
 	}
 	return nil
 }
@@ -232,26 +298,58 @@ func touchesPods(s plan.Step) bool {
 
 // conclude ends a look: remembers it, reports it, and says what SQS is to do.
 func (r *run) conclude(ctx context.Context, p plan.Plan, err error) handler.Outcome {
-	if fault.Is(err, fault.Blocked) && r.drain.Holder == "" {
-		// Another invocation is at work on this machine, and finds what we know in the ledger. Should it die, this
-		// message looks again when its time is over; else it will find the run ahead of it and end.
-		obs.Log(ctx).Info("another invocation drains this instance", "instance", r.drain.InstanceID, "reason", err)
-		return handler.Later(hold, r.continuation())
+	if busy, ok := errors.AsType[*heldError](err); ok {
+		return r.waitFor(ctx, busy)
 	}
 	if err != nil {
 		r.giveBack(ctx)
 		r.publish(ctx)
-		return handler.Failed(err)
+		return r.failed(err)
+	}
+	if p.Outcome != "" && r.unreplaced && r.Now().Before(r.signal.Deadline) {
+		p.Outcome, p.LookAgain = "", time.Second // empty, but not replaced
 	}
 	if p.Outcome != "" {
 		return r.finish(ctx, p)
 	}
+	return r.goOn(ctx, p.LookAgain)
+}
+
+// goOn remembers a look after which another one is due.
+func (r *run) goOn(ctx context.Context, after time.Duration) handler.Outcome {
 	r.drain.Attempt++
-	if err := r.save(ctx, true); err != nil {
-		return handler.Failed(err)
+	r.drain.LookedBy = r.delivery.Event.ID
+	if err := r.save(ctx, true); errors.Is(err, errAhead) {
+		return r.failed(err)
+	} else if err != nil { // saved or not: the continuation knows enough to go on
+		obs.Log(ctx).Warn("could not remember the look", "error", err)
+		after = max(after, time.Second)
 	}
 	r.publish(ctx)
-	return handler.Later(p.LookAgain, r.continuation())
+	return handler.Later(after, r.continuation())
+}
+
+// waitFor leaves the machine to the invocation that is at work on it, which finds what we know in the ledger. Should it
+// die, this event is there again when its time is over. It must be the same event, not a continuation: if this is a copy
+// of the message that the other one works on, acknowledging it here deletes that one's too.
+func (r *run) waitFor(ctx context.Context, busy *heldError) handler.Outcome {
+	obs.Log(ctx).Info("another invocation drains this instance", "instance", r.drain.InstanceID, "holder", busy.by, "until", busy.until)
+	return handler.Again(max(time.Second, busy.until.Sub(r.Now())))
+}
+
+// insistence is how long failures are overcome on a machine that has no deadline.
+const insistence = 15 * time.Minute
+
+// failed says that this look came to nothing. While the machine has time left there will be another one: three failures
+// within seconds, of an API server that starts anew, must not end a drain.
+func (r *run) failed(err error) handler.Outcome {
+	o := handler.Failed(err)
+	end := r.signal.Deadline
+	if end.IsZero() {
+		end = r.signal.EventTime.Add(insistence)
+	}
+	o.Insist = r.Now().Before(end)
+	return o
 }
 
 func (r *run) continuation() *events.DrainContinuation {

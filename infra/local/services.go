@@ -1,0 +1,130 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/ekspedite/ekspedite/infra/local/autoscaling"
+	"github.com/ekspedite/ekspedite/infra/local/dynamodb"
+	"github.com/ekspedite/ekspedite/infra/local/ec2"
+	"github.com/ekspedite/ekspedite/infra/local/eks"
+	"github.com/ekspedite/ekspedite/infra/local/eventbridge"
+	"github.com/ekspedite/ekspedite/infra/local/iam"
+	"github.com/ekspedite/ekspedite/infra/local/lambda"
+	"github.com/ekspedite/ekspedite/infra/local/logs"
+	"github.com/ekspedite/ekspedite/infra/local/scheduler"
+	"github.com/ekspedite/ekspedite/infra/local/sqs"
+	"github.com/ekspedite/ekspedite/infra/local/stack"
+	"github.com/ekspedite/ekspedite/infra/local/sts"
+	"github.com/ekspedite/ekspedite/infra/local/wire"
+)
+
+// Services are the emulated services of a cloud.
+type Services struct {
+	IAM         *iam.Service
+	STS         *sts.Service
+	SQS         *sqs.Service
+	Logs        *logs.Service
+	Lambda      *lambda.Service
+	EventBridge *eventbridge.Service
+	Scheduler   *scheduler.Service
+	DynamoDB    *dynamodb.Service
+	EC2         *ec2.Service
+	AutoScaling *autoscaling.Service
+	EKS         *eks.Service
+}
+
+// newServices makes all services, each after those that it uses.
+func newServices(c *Cloud, o Options) Services {
+	w, f := c.World, c.Faults
+	var s Services
+	s.IAM = iam.New(w, iam.Options{AccessKeyID: o.AccessKey, SecretAccessKey: o.SecretKey})
+	s.STS = sts.New(w, s.IAM)
+	s.SQS = sqs.New(w, c.Endpoint, iam.EvaluateResourcePolicy, sqs.Faults{Duplicate: f.Duplicate, Reorder: f.Reorder})
+	s.Logs = logs.New(w)
+	host := o.Lambda
+	host.Endpoint, host.BinDir = c.endpoint, o.BinDir
+	s.Lambda = lambda.New(w, s.IAM, s.Logs, queues{s.SQS}, host)
+	s.EventBridge = eventbridge.New(w, watchedQueues{s.SQS, c.events}, watchedFunctions{s.Lambda, c.events}, s.Logs, s.IAM, eventbridge.Faults{Duplicate: f.Duplicate, Delay: f.Delay})
+	s.EventBridge.Watch(func(bus string, event []byte) {
+		c.events.add(seen{Time: time.Now(), Kind: "event", Bus: bus, Event: event})
+	})
+	s.EC2 = ec2.New(w, s.EventBridge, ec2.Options{
+		Stale: f.Stale, ProfileRole: s.IAM.ProfileRole,
+		Insufficient: func(string, string, string) bool { return f.InsufficientCapacity() },
+	})
+	s.Scheduler = scheduler.New(w, s.SQS, s.Lambda, s.EventBridge, s.IAM, scheduler.Faults{Duplicate: f.Duplicate})
+	s.DynamoDB = dynamodb.New(w, dynamodb.Options{Stale: f.Stale})
+	s.AutoScaling = autoscaling.New(w, s.EC2, s.EventBridge, notifications{s.SQS})
+	s.EKS = eks.New(w, eks.Options{
+		Launcher: o.launcher(), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: s.IAM, STS: s.STS,
+		Dir: o.DataDir, TokenWebhook: func(cluster string) string { return c.endpoint + adminPrefix + "/tokenreview/" + cluster },
+		PlatformUpdate: f.PlatformUpdate,
+	})
+	return s
+}
+
+// launcher starts control planes: the one given, or else real Kubernetes.
+func (o Options) launcher() eks.Launcher {
+	if o.Launcher != nil {
+		return o.Launcher
+	}
+	binary := o.KubernetesBinary
+	if binary == nil {
+		binary = func(context.Context) (string, error) {
+			return "", errors.New("the embedded cloud was started without a Kubernetes control plane")
+		}
+	}
+	return eks.Kubernetes{Binary: binary}
+}
+
+func (s Services) apis() []*wire.Service {
+	return []*wire.Service{s.IAM.API(), s.STS.API(), s.SQS.API(), s.Logs.API(), s.Lambda.API(), s.EventBridge.API(), s.Scheduler.API(), s.DynamoDB.API(),
+		s.EC2.API(), s.AutoScaling.API(), s.EKS.API()}
+}
+
+func (s Services) providers() stack.Providers {
+	all := stack.Providers{}
+	for _, p := range []stack.Providers{s.IAM.Providers(), s.SQS.Providers(), s.Logs.Providers(), s.Lambda.Providers(),
+		s.EventBridge.Providers(), s.Scheduler.Providers(), s.DynamoDB.Providers()} {
+		maps.Copy(all, p)
+	}
+	return all
+}
+
+// notifications is SQS as Auto Scaling uses it.
+type notifications struct{ *sqs.Service }
+
+func (n notifications) Send(queueARN, body string) error {
+	return n.SendAuthorized(queueARN, body, "", nil)
+}
+
+// queues is SQS as Lambda uses it.
+type queues struct{ *sqs.Service }
+
+func (q queues) Receive(ctx context.Context, arn string, limit int, wait time.Duration) ([]lambda.Message, error) {
+	got, err := q.Service.Receive(ctx, arn, limit, wait)
+	out := make([]lambda.Message, len(got))
+	for i, m := range got {
+		out[i] = lambda.Message{ID: m.ID, ReceiptHandle: m.ReceiptHandle, Body: m.Body, MD5OfBody: m.MD5OfBody,
+			MD5OfAttributes: m.MD5OfMessageAttributes, Attributes: m.Attributes, MessageAttributes: map[string]lambda.MessageAttribute{}}
+		for name, a := range m.MessageAttributes {
+			to := lambda.MessageAttribute{DataType: a.DataType, BinaryValue: a.BinaryValue}
+			if a.StringValue != nil {
+				to.StringValue = *a.StringValue
+			}
+			out[i].MessageAttributes[name] = to
+		}
+	}
+	return out, err
+}
+
+func (q queues) Delete(_ context.Context, arn string, handles []string) error {
+	return q.Service.Delete(arn, handles)
+}
+
+func (q queues) Send(_ context.Context, arn, body string, attributes map[string]string) error {
+	return q.SendAuthorized(arn, body, "", attributes)
+}

@@ -1,0 +1,182 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// Desired is what a cluster's owner has asked for.
+type Desired struct {
+	Cluster     string       `json:"cluster"`
+	Text        string       `json:"text"` // the cluster's own YAML documents
+	Policy      fleet.Policy `json:"policy"`
+	RequestID   string       `json:"requestId"`
+	RunID       string       `json:"runId"`
+	EventID     string       `json:"eventId,omitempty"`
+	RequestedAt time.Time    `json:"requestedAt"`
+	// Superseded are earlier requests, newest last. One of them that is delivered again changes nothing.
+	Superseded []string `json:"superseded,omitempty"`
+}
+
+// maxSuperseded bounds the list: SQS keeps a message for 14 days at most, and nobody asks a hundred times in it.
+const maxSuperseded = 100
+
+// clusters is the partition in which there is one small document for each cluster.
+const clusters = "clusters"
+
+func desiredKey(cluster string) Key { return Key{"cluster#" + cluster, "spec"} }
+
+// Desired reads what is asked for. Nothing was if its RequestID is empty.
+func (l *Ledger) Desired(ctx context.Context, cluster string) (Desired, error) {
+	d, _, err := l.desired(ctx, cluster)
+	return d, err
+}
+
+func (l *Ledger) desired(ctx context.Context, cluster string) (d Desired, version int64, err error) {
+	doc, err := l.Store.Get(ctx, desiredKey(cluster))
+	if err != nil || doc.Version == 0 {
+		return Desired{}, 0, err
+	}
+	if err := json.Unmarshal(doc.Data, &d); err != nil {
+		return Desired{}, 0, fault.New(fault.Invalid, "the ledger's spec of cluster %s is damaged: %v", cluster, err)
+	}
+	return d, doc.Version, nil
+}
+
+// Desire records a request. It is false when a newer one is there: then nothing is changed. The same request twice is
+// once.
+func (l *Ledger) Desire(ctx context.Context, d Desired) (accepted bool, err error) {
+	for range conflictTries {
+		old, version, err := l.desired(ctx, d.Cluster)
+		if err != nil {
+			return false, err
+		}
+		if old.RequestID == d.RequestID && version > 0 {
+			return true, l.know(ctx, d.Cluster)
+		}
+		if slices.Contains(old.Superseded, d.RequestID) || d.RequestedAt.Before(old.RequestedAt) {
+			return false, nil
+		}
+		next := d
+		next.Superseded = nil
+		if version > 0 {
+			next.Superseded = append(slices.Clone(old.Superseded), old.RequestID)
+			next.Superseded = next.Superseded[max(0, len(next.Superseded)-maxSuperseded):]
+		}
+		data, err := json.Marshal(next)
+		if err != nil {
+			return false, err
+		}
+		err = l.Store.Put(ctx, Document{Key: desiredKey(d.Cluster), Version: version, Data: data})
+		if fault.Is(err, fault.Conflict) {
+			continue // somebody was faster: whose request is newer?
+		}
+		if err != nil {
+			return false, err
+		}
+		return true, l.know(ctx, d.Cluster)
+	}
+	return false, fault.New(fault.Conflict, "the spec of cluster %s is being changed by many at once", d.Cluster)
+}
+
+const conflictTries = 5
+
+// know puts a cluster on the list of clusters.
+func (l *Ledger) know(ctx context.Context, cluster string) error {
+	err := l.Store.Put(ctx, Document{Key: Key{clusters, cluster}, Data: json.RawMessage(`{}`)})
+	return fault.Ignore(err, fault.Conflict) // it is there
+}
+
+// Clusters lists the clusters that were ever asked for, in the order of their names.
+func (l *Ledger) Clusters(ctx context.Context) ([]string, error) {
+	docs, err := l.Store.Query(ctx, clusters, "")
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(docs))
+	for i, d := range docs {
+		names[i] = d.Key.Sort
+	}
+	return names, nil
+}
+
+// Policy is what the owner of a cluster has decided, or the default.
+func (l *Ledger) Policy(ctx context.Context, cluster string) (fleet.Policy, error) {
+	d, err := l.Desired(ctx, cluster)
+	if err != nil {
+		return fleet.Policy{}, err
+	}
+	if d.RequestID == "" {
+		return fleet.DefaultPolicy(), nil
+	}
+	return d.Policy, nil
+}
+
+// ClusterRun is what is remembered of the work on a cluster between looks.
+type ClusterRun struct {
+	RunID     string    `json:"runId"`
+	RequestID string    `json:"requestId,omitempty"` // "" when a sweep began it
+	EventID   string    `json:"eventId,omitempty"`
+	EventTime time.Time `json:"eventTime,omitzero"`
+	StartedAt time.Time `json:"startedAt"`
+
+	Attempt  int       `json:"attempt"`  // looks that are over
+	Idle     int       `json:"idle"`     // of which the last ones saw no change
+	NextLook time.Time `json:"nextLook"` // when the continuation is due
+	Fence    int64     `json:"fence"`    // the lease under which it was written
+
+	Reason   string                   `json:"reason,omitempty"`  // of the last plan
+	Waiting  []string                 `json:"waiting,omitempty"` // resources that AWS is working on
+	Made     map[string]fleet.Making  `json:"made,omitempty"`
+	Troubles map[string]fleet.Trouble `json:"troubles,omitempty"`
+	Writes   int                      `json:"writes"` // actions carried out
+	// ReadyAt is when resources that were waited for were first seen ready.
+	ReadyAt map[string]time.Time `json:"readyAt,omitempty"`
+	Outcome string               `json:"outcome,omitempty"` // set when the run is over
+
+	version int64
+}
+
+// Over tells whether the run has ended.
+func (r ClusterRun) Over() bool { return r.Outcome != "" }
+
+func clusterRunKey(cluster string) Key { return Key{"cluster#" + cluster, "work"} }
+
+// ClusterRun reads the latest run on a cluster; the zero ClusterRun if there was none.
+func (l *Ledger) ClusterRun(ctx context.Context, cluster string) (ClusterRun, error) {
+	doc, err := l.Store.Get(ctx, clusterRunKey(cluster))
+	if err != nil || doc.Version == 0 {
+		return ClusterRun{}, err
+	}
+	var r ClusterRun
+	if err := json.Unmarshal(doc.Data, &r); err != nil {
+		return ClusterRun{}, fault.New(fault.Invalid, "the ledger's run on cluster %s is damaged: %v", cluster, err)
+	}
+	r.version = doc.Version
+	return r, nil
+}
+
+// SaveClusterRun writes a run that was read from the ledger, or follows one that was. A write of a lease that was lost is
+// fault.Conflict: the later holder's fencing token is greater, and its write has changed the version.
+func (l *Ledger) SaveClusterRun(ctx context.Context, cluster string, r ClusterRun) (ClusterRun, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return r, err
+	}
+	if err := l.Store.Put(ctx, Document{Key: clusterRunKey(cluster), Version: r.version, Data: data}); err != nil {
+		return r, err
+	}
+	r.version++
+	return r, nil
+}
+
+// Follow is a new run that will be saved over the one before.
+func (r ClusterRun) Follow(next ClusterRun) ClusterRun {
+	next.version = r.version
+	return next
+}

@@ -1,0 +1,107 @@
+package spec
+
+import (
+	_ "embed"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+//go:generate sh -c "go run ./internal/fieldlist schema.json > eksctl-fields.txt"
+
+// eksctlFields are all fields of eksctl's ClusterConfig. eksctl utils schema prints the schema that the list was made
+// from, at eksctl commit 99984adb6 (2026-08-21); see internal/fieldlist.
+//
+//go:embed eksctl-fields.txt
+var eksctlFields string
+
+// policyFields are those of a ClusterPolicy, the ones that nothing reads yet included.
+const policyFields = `apiVersion
+kind
+metadata
+  name
+interruption
+  rebalance
+  replaceCapacity
+  forceMargin
+maintenance
+  *
+upgrade
+  *
+scaling
+  *
+notifications
+  *
+`
+
+// field is one field with those below it. A field "*" stands for any.
+type field map[string]field
+
+func (f field) child(name string) (field, bool) {
+	if c, ok := f[name]; ok {
+		return c, true
+	}
+	c, ok := f["*"]
+	return c, ok
+}
+
+// similar is the known field that was probably meant, or "".
+func (f field) similar(name string) string {
+	best, least := "", 1+len(name)/3 // one slip in three letters, and one for short names
+	for _, known := range slices.Sorted(maps.Keys(f)) {
+		if known == "*" {
+			continue
+		}
+		if d := distance(strings.ToLower(known), strings.ToLower(name)); d < least || d == least && best == "" {
+			best, least = known, d
+		}
+	}
+	return best
+}
+
+var clusterFields = sync.OnceValue(func() field { return parseFields(eksctlFields) })
+
+// parseFields reads a list of fields, indented by two spaces below their parents.
+func parseFields(text string) field {
+	root := field{}
+	open := []field{root}
+	for line := range strings.Lines(text) {
+		name := strings.TrimLeft(line, " ")
+		depth := (len(line) - len(name)) / 2
+		f := field{}
+		open[depth][strings.TrimSpace(name)] = f
+		open = append(open[:depth+1], f)
+	}
+	return root
+}
+
+// distance is the number of letters to change, add, drop or swap with a neighbour to get from a to b.
+func distance(a, b string) int {
+	if len(a) > maxName || len(b) > maxName {
+		return maxName
+	}
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			change := 1
+			if a[i-1] == b[j-1] {
+				change = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
+
+// maxName bounds the work on a name that cannot be a slip of any known one.
+const maxName = 100

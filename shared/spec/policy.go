@@ -1,0 +1,72 @@
+package spec
+
+import (
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+const mapping = yaml.MappingNode
+
+// maxMargin is half of the two minutes that EC2 gives.
+const maxMargin = time.Minute
+
+// assign gives a ClusterPolicy to its cluster. One without a name is for the only cluster of the text.
+func (v value) assign(specs []Spec, had map[string]bool, text string) {
+	policy := v.policy()
+	name := v.at("metadata", "name")
+	cluster := name.text("")
+	if cluster == "" && len(specs) == 1 {
+		cluster = specs[0].Cluster.Name
+	}
+	for i := range specs {
+		if specs[i].Cluster.Name != cluster {
+			continue
+		}
+		if had[cluster] {
+			name.wrong("cluster %s has a ClusterPolicy already: put both into one", clip(cluster))
+			return
+		}
+		had[cluster] = true
+		specs[i].Policy = policy
+		specs[i].Text += lineEnd(specs[i].Text) + separated(text)
+		return
+	}
+	if cluster == "" {
+		name.wrong("say which cluster of the text the policy is for")
+		return
+	}
+	name.wrong("there is no ClusterConfig %s in the text: a policy stands beside its cluster", clip(cluster))
+}
+
+func lineEnd(text string) string {
+	if text == "" || text[len(text)-1] == '\n' {
+		return ""
+	}
+	return "\n"
+}
+
+// separated makes sure that a document can stand behind another one.
+func separated(text string) string {
+	if len(text) >= 3 && text[:3] == "---" {
+		return text
+	}
+	return "---\n" + text
+}
+
+// policy reads a ClusterPolicy: the defaults, and what the document says otherwise.
+func (v value) policy() fleet.Policy {
+	p := fleet.DefaultPolicy()
+	i := v.at("interruption")
+	p.Interruption.Rebalance = fleet.RebalanceAction(i.at("rebalance").oneOf(string(p.Interruption.Rebalance),
+		string(fleet.RebalanceIgnore), string(fleet.RebalanceDrain)))
+	p.Interruption.ReplaceCapacity = i.at("replaceCapacity").boolean(p.Interruption.ReplaceCapacity)
+	margin := i.at("forceMargin")
+	p.Interruption.ForceMargin = margin.duration(p.Interruption.ForceMargin)
+	if p.Interruption.ForceMargin > maxMargin {
+		margin.wrong("%s is longer than a spot instance's notice: %s at most", p.Interruption.ForceMargin, maxMargin)
+	}
+	return p
+}
