@@ -59,6 +59,9 @@ func (f *cloudFlags) start(ctx context.Context, progress io.Writer) (cloud *loca
 		}
 		remove = func() { _ = os.RemoveAll(data) }
 	}
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return nil, nil, err
+	}
 	logFile, err := os.Create(filepath.Join(data, "cloud.log"))
 	if err != nil {
 		return nil, nil, err
@@ -85,6 +88,8 @@ func howToReach(w io.Writer, cloud *local.Cloud) {
 	fmt.Fprintf(w, "\nReach it from another terminal:\n")
 	fmt.Fprintf(w, "  export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s\n",
 		cloud.Endpoint(), cloud.World.Region, cloud.AccessKey(), cloud.SecretKey())
+	// The AWS CLI 1.45 ignores AWS_ENDPOINT_URL for SQS and would ask AWS itself.
+	fmt.Fprintf(w, "  alias aws='aws --endpoint-url %s'\n", cloud.Endpoint())
 	fmt.Fprintf(w, "  aws eks list-clusters; aws ec2 describe-instances; aws sqs list-queues\n")
 	for _, c := range cloud.EKS.Clusters() {
 		fmt.Fprintf(w, "  kubectl --kubeconfig %s get nodes,pods -A    # cluster %s\n", c.AdminKubeconfig, c.Name)

@@ -184,6 +184,7 @@ type NATGateway struct {
 // Trouble is an action that failed, at every look since.
 type Trouble struct {
 	Since time.Time `json:"since"`
+	Tries int       `json:"tries"`
 	Text  string    `json:"text"`
 	Fatal bool      `json:"fatal,omitempty"` // can never work
 }

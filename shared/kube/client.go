@@ -141,7 +141,7 @@ func classify(op string, err error) error {
 }
 
 // multipleBudgets: the eviction API refuses a pod with two matching budgets by a 500 with this text.
-const multipleBudgets = "does not support more than one PodDisruptionBudget"
+const multipleBudgets = "more than one PodDisruptionBudget"
 
 // page is how many objects one LIST returns: one call for any node, and a bound on memory for whole clusters.
 const page = 500

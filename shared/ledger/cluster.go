@@ -125,6 +125,9 @@ type ClusterRun struct {
 	EventTime time.Time `json:"eventTime,omitzero"`
 	StartedAt time.Time `json:"startedAt"`
 
+	// Begun is the run of the last request that was begun, by this run or one before it.
+	Begun string `json:"begun,omitempty"`
+
 	Attempt  int       `json:"attempt"`  // looks that are over
 	Idle     int       `json:"idle"`     // of which the last ones saw no change
 	NextLook time.Time `json:"nextLook"` // when the continuation is due
@@ -175,8 +178,12 @@ func (l *Ledger) SaveClusterRun(ctx context.Context, cluster string, r ClusterRu
 	return r, nil
 }
 
-// Follow is a new run that will be saved over the one before.
+// Follow is a new run that will be saved over the one before. What that one made may not be visible yet.
 func (r ClusterRun) Follow(next ClusterRun) ClusterRun {
 	next.version = r.version
+	next.Made = map[string]fleet.Making{}
+	for id, m := range r.Made {
+		next.Made[id] = fleet.Making{At: m.At}
+	}
 	return next
 }

@@ -82,10 +82,13 @@ func (l *Ledger) SaveRun(ctx context.Context, r Run) error {
 	if err != nil {
 		return err
 	}
-	key := Key{"cluster#" + r.Subject.Cluster, "run#" + r.StartedAt.UTC().Format(time.RFC3339Nano) + "#" + r.RunID}
+	key := Key{"cluster#" + r.Subject.Cluster, "run#" + r.StartedAt.UTC().Format(sortable) + "#" + r.RunID}
 	err = l.Store.Put(ctx, Document{Key: key, Expires: l.Now().Add(Retention), Data: data})
 	return fault.Ignore(err, fault.Conflict) // it is there already
 }
+
+// sortable is RFC 3339 of one width: RFC3339Nano leaves out zeros at the end, and so would not sort by time.
+const sortable = "2006-01-02T15:04:05.000000000Z07:00"
 
 // Runs lists a cluster's recorded runs, oldest first.
 func (l *Ledger) Runs(ctx context.Context, cluster string) ([]Run, error) {

@@ -251,8 +251,10 @@ func TestEventsTestPattern(t *testing.T) {
 		`{"$or":[{"source":["x"]},{"detail-type":["y"]}],"region":["us-east-1"]}`: false,
 	} {
 		out, err := s.TestEventPattern(t.Context(), &eventbridge.TestEventPatternInput{EventPattern: &pattern, Event: &event})
-		if err != nil || out.Result != want {
-			t.Errorf("%s: %+v, %v; want %v", pattern, out, err, want)
+		if err != nil {
+			t.Errorf("%s: %v", pattern, err)
+		} else if out.Result != want {
+			t.Errorf("%s: %v, want %v", pattern, out.Result, want)
 		}
 	}
 }

@@ -155,7 +155,9 @@ func TestIAMRoles(t *testing.T) {
 	}
 	iamRefused(t, tg, 409, "EntityAlreadyExists", "CreateRole", "RoleName", name, "AssumeRolePolicyDocument", trustEC2)
 	iamRefused(t, tg, 404, "NoSuchEntity", "GetRole", "RoleName", name+"x")
-	iamRefused(t, tg, 400, "MalformedPolicyDocument", "CreateRole", "RoleName", name+"y", "AssumeRolePolicyDocument", `{"Version":"2012-10-17"`)
+	if exact(tg) {
+		iamRefused(t, tg, 400, "MalformedPolicyDocument", "CreateRole", "RoleName", name+"y", "AssumeRolePolicyDocument", `{"Version":"2012-10-17"`)
+	}
 
 	iamOK(t, tg, "AttachRolePolicy", "RoleName", name, "PolicyArn", nodePolicy)
 	iamOK(t, tg, "AttachRolePolicy", "RoleName", name, "PolicyArn", nodePolicy) // again is fine

@@ -92,10 +92,10 @@ func TestSTSAssumeRole(t *testing.T) {
 	if err != nil || *who.Arn != *out.AssumedRoleUser.Arn {
 		t.Errorf("got %+v %v", who, err)
 	}
-	if !exactly(tg) {
+	if !exact(tg) {
 		return
 	}
-	_, err = sts.NewFromConfig(tg.Config).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &arn, RoleSessionName: aws.String("s"), DurationSeconds: aws.Int32(7200)})
+	_, err = sts.NewFromConfig(tg.Config).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &arn, RoleSessionName: aws.String("s1"), DurationSeconds: aws.Int32(7200)})
 	refusedWith(t, err, "ValidationError", "MaxSessionDuration")
 	_, err = sts.NewFromConfig(tg.Config).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(arn + "x"), RoleSessionName: aws.String("s1")})
 	refusedWith(t, err, "AccessDenied", "is not authorized to perform: sts:AssumeRole on resource: "+arn+"x")
@@ -111,7 +111,7 @@ func TestSTSAssumeRole(t *testing.T) {
 // TestAccessDenied asserts each service's own kind of refusal.
 func TestAccessDenied(t *testing.T) {
 	tg := target(t, "iam")
-	if !exactly(tg) {
+	if !exact(tg) {
 		t.Skip("other implementations do not enforce IAM")
 	}
 	name, arn := iamRole(t, tg, trustOwnAccount(t, tg, ""))

@@ -55,7 +55,7 @@ func New(w *world.World, opts Options) *Service {
 // API is the service for the gateway.
 func (s *Service) API() *wire.Service {
 	return &wire.Service{
-		Name: "dynamodb", Protocol: wire.JSON10, TargetPrefix: "DynamoDB_20120810", ErrorPrefix: "com.amazonaws.dynamodb.v20120810",
+		Name: "dynamodb", Protocol: wire.JSON10, TargetPrefix: "DynamoDB_20120810", CRC32: true, ErrorPrefix: "com.amazonaws.dynamodb.v20120810",
 		Ops: slices.Concat(s.tableOps(), s.settingOps(), s.itemOps(), s.readOps(), s.batchOps(), s.transactOps()),
 	}
 }

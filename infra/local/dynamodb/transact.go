@@ -232,7 +232,7 @@ func evaluate(all []mutation, results []item.Item) error {
 		return nil
 	}
 	e := wire.Errf("TransactionCanceledException", "Transaction cancelled, please refer cancellation reasons for specific reasons [%s]", strings.Join(codes, ", "))
-	e.Fields = map[string]any{"CancellationReasons": reasons, "Message": e.Message}
+	e.Fields = map[string]any{"CancellationReasons": reasons}
 	return e
 }
 

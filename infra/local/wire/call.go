@@ -102,6 +102,7 @@ type Service struct {
 	TargetPrefix string // awsJson: "AmazonSQS"; the X-Amz-Target before the dot
 	XMLNamespace string // query and ec2
 	ErrorPrefix  string // awsJson: "com.amazonaws.sqs", before the # of __type
+	CRC32        bool   // responses carry X-Amz-Crc32, as DynamoDB's do; its SDKs complain without
 	Ops          []Op
 }
 

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -255,6 +257,7 @@ func write(w http.ResponseWriter, s *Service, call *Call, out any) error {
 	if err != nil {
 		return err
 	}
+	s.sum(w, body)
 	_, _ = w.Write(body) // the caller went away: its loss
 	return nil
 }
@@ -296,8 +299,20 @@ func (g *Gateway) fail(w http.ResponseWriter, s *Service, call *Call, err error,
 			w.Header().Set("X-Amzn-Query-Error", e.QueryCode+";Sender")
 		}
 	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		text = []byte("{}") // a field that JSON cannot carry: the code in the header or status must do
+	}
+	s.sum(w, text)
 	w.WriteHeader(e.status())
-	_ = json.NewEncoder(w).Encode(body)
+	_, _ = w.Write(text)
+}
+
+// sum adds the checksum header of services that have one.
+func (s *Service) sum(w http.ResponseWriter, body []byte) {
+	if s.CRC32 {
+		w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
+	}
 }
 
 func (g *Gateway) record(call *Call, status int, e *Error, start time.Time) {

@@ -65,7 +65,7 @@ func (b *builder) access() {
 	}
 	want := InterruptionAccess()
 	exists := b.o.Access != nil && sameAccess(*b.o.Access, want)
-	b.add("access", idAccess, exists, func(of plan.Of) plan.Action {
+	b.add("access", IDAccess, exists, func(of plan.Of) plan.Action {
 		return plan.PutClusterAccess{Of: of, Access: want}
 	}, idCluster)
 	if b.o.Unreachable != "" {

@@ -57,7 +57,9 @@ const (
 	maxMade = 3
 	// patience is how long an action may fail for reasons that pass by themselves: a role that is not visible everywhere,
 	// a throttled account, an update in progress.
+	// It takes minTries as well: nobody may have tried for most of that time.
 	patience = 10 * time.Minute
+	minTries = 5
 )
 
 // delays between looks while AWS works, in seconds. A control plane takes about ten minutes, so that 30 s add 2.5 % on
@@ -78,7 +80,7 @@ func Decide(now time.Time, o Observation, s fleet.ClusterSpec, opt Options) (pla
 		p.LookAgain = time.Second
 		p.Reason = fmt.Sprintf("%d of %d resources are there, %d can be made now", look.ready, look.total, len(look.actions))
 	case len(look.waiting) > 0:
-		p.LookAgain = time.Duration(delays[min(max(o.Idle, 0), len(delays)-1)]) * time.Second
+		p.LookAgain = Delay(o.Idle)
 		p.Reason = "waiting for " + strings.Join(look.waiting, ", ")
 	case len(look.failed) > 0:
 		p.Outcome = OutcomeFailed
@@ -95,9 +97,16 @@ func Decide(now time.Time, o Observation, s fleet.ClusterSpec, opt Options) (pla
 	return p, nil
 }
 
-// Waiting names the resources that AWS is working on, as they are called in the graph: "cluster", "nodegroup/spot".
-func Waiting(now time.Time, o Observation, s fleet.ClusterSpec, opt Options) []string {
-	return looks(now, o, s, opt).pending
+// Delay is how long to wait before the next look when the last ones, idle in number, saw no change.
+func Delay(idle int) time.Duration {
+	return time.Duration(delays[min(max(idle, 0), len(delays)-1)]) * time.Second
+}
+
+// Progress names the resources that are there, and those that AWS is working on, as they are called in the graph:
+// "cluster", "nodegroup/spot". When only the control plane was looked at, ready is not known and empty.
+func Progress(now time.Time, o Observation, s fleet.ClusterSpec, opt Options) (ready, waiting []string) {
+	r := looks(now, o, s, opt)
+	return r.done, r.pending
 }
 
 // Outcomes of a plan. They are values of events.RunFinished.Outcome, which decisions may not import.
@@ -113,6 +122,7 @@ type result struct {
 	areas        []string // of the actions
 	waiting      []string // what AWS is working on, for people
 	pending      []string // the same as resource ids
+	done         []string // resource ids of what is ready
 	failed       []string
 	notes        []string
 	err          error
@@ -145,7 +155,7 @@ func looks(now time.Time, o Observation, s fleet.ClusterSpec, opt Options) resul
 	for _, r := range g {
 		switch {
 		case r.state == ready:
-			out.ready++
+			out.ready, out.done = out.ready+1, append(out.done, r.id)
 			out.notes = append(out.notes, r.notes...)
 		case r.state == pending:
 			out.waiting, out.pending = append(out.waiting, r.detail), append(out.pending, r.id)
@@ -167,16 +177,18 @@ func (r *resource) remember(now time.Time, o Observation) {
 	if r.state == ready || r.state == failed {
 		return
 	}
-	if t, ok := o.Troubles[r.id]; ok && (t.Fatal || now.Sub(t.Since) >= patience) {
+	// What exists has no trouble with being made, whatever is remembered: the answer may have been lost.
+	t, ok := o.Troubles[r.id]
+	if ok && (r.state == absent || r.id == IDAccess) && (t.Fatal || now.Sub(t.Since) >= patience && t.Tries >= minTries) {
 		r.state, r.detail = failed, r.id+": "+t.Text
 		if !t.Fatal {
-			r.detail += fmt.Sprintf(" (for %s)", now.Sub(t.Since).Round(time.Second))
+			r.detail += fmt.Sprintf(" (tried %d times in %s)", t.Tries, now.Sub(t.Since).Round(time.Second))
 		}
 		return
 	}
-	m, ok := o.Made[r.id]
+	m, made := o.Made[r.id]
 	switch {
-	case !ok || r.state != absent:
+	case !made || r.state != absent:
 	case now.Sub(m.At) < settle:
 		r.state, r.detail = pending, r.id+" to become visible"
 	case m.Times >= maxMade:

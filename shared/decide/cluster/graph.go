@@ -105,8 +105,10 @@ const (
 	idClusterRole = "role/cluster"
 	idNodeRole    = "role/node"
 	idCluster     = "cluster"
-	idAccess      = "kubernetes/interruption"
 )
+
+// IDAccess is the resource of what the interruption function may do within the cluster.
+const IDAccess = "kubernetes/interruption"
 
 // Roles of a cluster, by the names of RoleName.
 const (

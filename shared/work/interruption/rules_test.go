@@ -87,6 +87,32 @@ func TestR2_AWarningDuringTheLastLook(t *testing.T) {
 	}
 }
 
+// Nor must it be swallowed if the last look held the drain, so that the warning was left with it.
+func TestR2_AWarningThatTheLastLookIsToldOf(t *testing.T) {
+	story(t, func(t *testing.T, w *world, q *sqs) {
+		w.policy.Interruption.Rebalance = fleet.RebalanceDrain
+		w.budgets["web"].shut = true
+		w.pods["api-0"].Annotations = map[string]string{"karpenter.sh/do-not-disrupt": "true"}
+		began, sent := time.Now(), false
+		w.strike = func(key string) mode {
+			if strings.HasPrefix(key, "evict") && time.Since(began) > time.Hour && !sent {
+				sent = true
+				q.send(spot("e1"), 0)
+			}
+			if time.Since(began) > 59*time.Minute {
+				w.slow = "evict"
+			}
+			return fine
+		}
+		w.latency = 100 * time.Millisecond
+		q.send(rebalance("r1"), 0)
+		q.serve(t, w.work().Handle)
+		if !sent || !w.pods["api-0"].Deleting || !w.pods["web-0"].forced || w.replaced != 1 {
+			t.Errorf("sent %t, api-0 %+v, web-0 %+v, replaced %d", sent, w.pods["api-0"], w.pods["web-0"], w.replaced)
+		}
+	})
+}
+
 func TestR3_R20_NotOurs(t *testing.T) {
 	set := func(field, value string) func(map[string]any) { return func(e map[string]any) { e[field] = value } }
 	for name, tc := range map[string]struct {

@@ -40,6 +40,7 @@ type world struct {
 	policy   fleet.Policy
 	hook     string        // the token of the lifecycle hook that waits, "" for none
 	latency  time.Duration // of every call
+	slow     string        // calls that begin so take 40 times as long
 
 	store     ledger.Memory
 	published []events.Event
@@ -151,6 +152,10 @@ func (w *world) call(ctx context.Context, name string, effect func() error) erro
 	if l != nil && m == killed {
 		l.dead = true
 	}
+	latency := w.latency
+	if w.slow != "" && strings.HasPrefix(name, w.slow) {
+		latency *= 40
+	}
 	w.trace = append(w.trace, fmt.Sprintf("%s %s %s", time.Now().Format("04:05.000"), key, m))
 	w.mu.Unlock()
 
@@ -159,7 +164,7 @@ func (w *world) call(ctx context.Context, name string, effect func() error) erro
 		return ctx.Err()
 	}
 	select {
-	case <-time.After(w.latency):
+	case <-time.After(latency):
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -108,7 +108,7 @@ func TestCronAgainstBruteForce(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	zone := location(t, "America/New_York")
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
-	for range 300 {
+	for range 40 {
 		days := pick("* * ?", "L * ?", "1/3 * ?", "15W * ?", "? * MON-FRI", "? * 1#2", "? * 7L", "? 3,11 SUN", "31 * ?")
 		text := "cron(" + pick("0", "*/7", "10-20", "30,59") + " " + pick("*", "1", "2", "1-3", "0/5", "23") + " " + days + " *)"
 		e, err := Parse(text, zone)

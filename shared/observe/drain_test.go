@@ -1,0 +1,90 @@
+package observe_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/ekspedite/ekspedite/shared/decide/interruption"
+	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/observe"
+)
+
+// world is a cluster's nodes with a pod each, and calls that fail.
+type world struct {
+	nodes []fleet.Node
+	fail  map[string]error
+	lists int
+}
+
+func (w *world) Node(_ context.Context, name string) (fleet.Node, error) {
+	for _, n := range w.nodes {
+		if n.Name == name {
+			return n, w.fail["node"]
+		}
+	}
+	return fleet.Node{}, errors.Join(fault.New(fault.NotFound, "no node"), w.fail["node"])
+}
+
+func (w *world) Nodes(context.Context) ([]fleet.Node, error) {
+	w.lists++
+	return w.nodes, w.fail["nodes"]
+}
+
+func (w *world) PodsOn(_ context.Context, node string) ([]fleet.Pod, error) {
+	return []fleet.Pod{{Name: "on-" + node}}, w.fail["pods"]
+}
+
+func (w *world) ScalingGroup(context.Context, string) (fleet.ScalingGroup, error) {
+	return fleet.ScalingGroup{Name: "g"}, w.fail["group"]
+}
+
+func TestMachine(t *testing.T) {
+	node := func(name, id string) fleet.Node { return fleet.Node{Name: name, ProviderID: "aws:///a/" + id} }
+	away := errors.New("away")
+	for name, tc := range map[string]struct {
+		nodes      []fleet.Node
+		dns        string
+		fail       map[string]error
+		node, pods string
+		incomplete []interruption.Part
+		lists      int
+	}{
+		"by its name":                      {nodes: []fleet.Node{node("ip-1", "i-1")}, dns: "ip-1", node: "ip-1", pods: "on-ip-1"},
+		"R4 the name is another machine's": {nodes: []fleet.Node{node("ip-1", "i-2"), node("x", "i-1")}, dns: "ip-1", node: "x", pods: "on-x", lists: 1},
+		"R4 a name alone is no proof":      {nodes: []fleet.Node{node("ip-1", "i-11")}, dns: "ip-1", lists: 1},
+		"R4 nor is the end of an id":       {nodes: []fleet.Node{node("ip-1", "xi-1")}, dns: "ip-1", lists: 1},
+		"no name":                          {nodes: []fleet.Node{node("x", "i-1")}, node: "x", pods: "on-x", lists: 1},
+		"no node, and pods fail":           {dns: "ip-1", fail: map[string]error{"pods": away}, lists: 1},
+		"pods fail":                        {nodes: []fleet.Node{node("ip-1", "i-1")}, dns: "ip-1", fail: map[string]error{"pods": away}, node: "ip-1", incomplete: []interruption.Part{interruption.PartPods}},
+		"group fails":                      {nodes: []fleet.Node{node("ip-1", "i-1")}, dns: "ip-1", fail: map[string]error{"group": away}, node: "ip-1", pods: "on-ip-1", incomplete: []interruption.Part{interruption.PartGroup}},
+		"node fails":                       {nodes: []fleet.Node{node("ip-1", "i-1")}, dns: "ip-1", fail: map[string]error{"node": away}, incomplete: []interruption.Part{interruption.PartNode}},
+		"list fails":                       {dns: "ip-1", fail: map[string]error{"nodes": away}, incomplete: []interruption.Part{interruption.PartNode}, lists: 1},
+		"all fails": {dns: "ip-1", fail: map[string]error{"nodes": away, "pods": away, "group": away},
+			incomplete: []interruption.Part{interruption.PartNode, interruption.PartGroup}, lists: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{nodes: tc.nodes, fail: tc.fail}
+			o, err := observe.Machine(t.Context(), w, w, interruption.Signal{InstanceID: "i-1"}, fleet.Instance{ID: "i-1", PrivateDNSName: tc.dns})
+			var gotNode, gotPods string
+			if o.Node != nil {
+				gotNode = o.Node.Name
+			}
+			if len(o.Pods) > 0 && o.Incomplete[interruption.PartPods] == "" {
+				gotPods = o.Pods[0].Name
+			}
+			want := map[interruption.Part]string(nil)
+			for _, p := range tc.incomplete {
+				if want == nil {
+					want = map[interruption.Part]string{}
+				}
+				want[p] = "away"
+			}
+			if gotNode != tc.node || gotPods != tc.pods || w.lists != tc.lists || !reflect.DeepEqual(o.Incomplete, want) || (err != nil) != (want != nil) {
+				t.Errorf("node %q, pods %q, %d lists, incomplete %v, %v", gotNode, gotPods, w.lists, o.Incomplete, err)
+			}
+		})
+	}
+}

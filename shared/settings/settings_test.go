@@ -1,0 +1,47 @@
+package settings_test
+
+import (
+	"log/slog"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/ekspedite/ekspedite/shared/settings"
+)
+
+var good = map[string]string{
+	"EKSPEDITE_TABLE": "t", "EKSPEDITE_BUS": "b", "EKSPEDITE_QUEUE_URL": "q", "EKSPEDITE_DLQ_URL": "d", "EKSPEDITE_MAX_RECEIVES": "3",
+	"AWS_REGION": "us-east-1", "EKSPEDITE_INTERRUPTION_ROLE_ARN": "r",
+}
+
+func TestLoad(t *testing.T) {
+	s, err := settings.Load(func(k string) string { return good[k] }, true)
+	if err != nil || s.Table != "t" || s.Bus != "b" || s.QueueURL != "q" || s.DLQURL != "d" || s.MaxReceives != 3 || s.Region != "us-east-1" ||
+		s.InterruptionRoleARN != "r" || s.LogLevel != slog.LevelInfo {
+		t.Errorf("%+v, %v", s, err)
+	}
+	env := maps.Clone(good)
+	env["EKSPEDITE_LOG_LEVEL"] = "debug"
+	if s, err := settings.Load(func(k string) string { return env[k] }, false); err != nil || s.LogLevel != slog.LevelDebug || s.InterruptionRoleARN != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestAllErrorsAtOnce(t *testing.T) {
+	_, err := settings.Load(func(string) string { return "" }, true)
+	if err == nil {
+		t.Fatal("an empty environment will do")
+	}
+	for name := range good {
+		if n := strings.Count(err.Error(), name); n != 1 {
+			t.Errorf("%s is mentioned %d times in\n%v", name, n, err)
+		}
+	}
+	for name, value := range map[string]string{"EKSPEDITE_MAX_RECEIVES": "0", "EKSPEDITE_LOG_LEVEL": "loud"} {
+		env := maps.Clone(good)
+		env[name] = value
+		if _, err := settings.Load(func(k string) string { return env[k] }, false); err == nil || !strings.Contains(err.Error(), name+`="`+value+`"`) {
+			t.Errorf("%s=%s: %v", name, value, err)
+		}
+	}
+}

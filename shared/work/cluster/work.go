@@ -1,0 +1,128 @@
+// Package cluster is the cluster function's work: from somebody's wish, one look at a time, to a cluster that is what its
+// spec says. It wires events, spec, observe, decide, apply and the ledger together and decides nothing itself.
+//
+// A look takes the cluster's lease, observes, decides, applies what can be done now, and looks again as long as it changes
+// something. Then it leaves a continuation for later: nobody pays for waiting. What it remembers between looks, in the
+// ledger, only saves work and time; what is to be done follows from what is there.
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/shared/apply"
+	"github.com/ekspedite/ekspedite/shared/handler"
+	"github.com/ekspedite/ekspedite/shared/ledger"
+	"github.com/ekspedite/ekspedite/shared/obs"
+	"github.com/ekspedite/ekspedite/shared/observe"
+)
+
+// Publisher puts events on ekspedite's bus.
+type Publisher interface {
+	Publish(ctx context.Context, list ...events.Event) error
+}
+
+// Continuer sends to the function's own queue.
+type Continuer interface {
+	Continue(ctx context.Context, body string, delay time.Duration) error
+}
+
+// Work has what the function needs.
+type Work struct {
+	Observe observe.Clusters
+	Apply   apply.Do
+	Ledger  *ledger.Ledger
+	Bus     Publisher
+	Queue   Continuer
+	// InterruptionRole is the ARN of the role that gets into every cluster to drain nodes.
+	InterruptionRole string
+	Account, Region  string // events of others are not ours; "" accepts all
+	NewID            func() string
+	Now              func() time.Time
+	Metrics          *obs.Metrics
+}
+
+const function = "cluster"
+
+// Handle is a handler.Work.
+func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
+	if e := d.Event; e.Account != "" && w.Account != "" && e.Account != w.Account || e.Region != "" && w.Region != "" && e.Region != w.Region {
+		return w.nothing(ctx, fmt.Sprintf("from account %s, Region %s: another fleet's", e.Account, e.Region))
+	}
+	switch p := d.Event.Payload.(type) {
+	case *events.ClusterApplyRequested:
+		return w.request(ctx, d, p)
+	case *events.ClusterContinuation:
+		return w.look(ctx, *p)
+	case *events.ClusterSweepRequested:
+		return w.sweep(ctx, d)
+	}
+	return w.nothing(ctx, "this function does not act on "+string(d.Event.Kind))
+}
+
+// nothing acknowledges an event that needs no answer.
+func (w *Work) nothing(ctx context.Context, why string) handler.Outcome {
+	obs.Log(ctx).Info("nothing to do", "reason", why)
+	w.Metrics.Count("EventsIgnored", 1)
+	return handler.Done()
+}
+
+// runID of the same wish for the same cluster is the same, however often it is delivered.
+func runID(wish, cluster string) string {
+	sum := sha256.Sum256([]byte(wish + "\x00" + cluster))
+	return "cluster-" + hex.EncodeToString(sum[:10])
+}
+
+// spread is over how long the looks of a sweep are spread, so that a fleet of hundreds does not call AWS all at once.
+const spread = time.Minute
+
+// sweep asks for a look at every cluster.
+func (w *Work) sweep(ctx context.Context, d handler.Delivery) handler.Outcome {
+	names, err := w.Ledger.Clusters(ctx)
+	if err != nil {
+		return handler.Failed(err)
+	}
+	for _, name := range names {
+		h := fnv.New32a()
+		h.Write([]byte(name)) //nolint:errcheck // a hash takes all
+		delay := time.Duration(h.Sum32()%uint32(spread/time.Second)) * time.Second
+		if len(names) == 1 {
+			delay = 0
+		}
+		next := &events.ClusterContinuation{RunID: runID("sweep "+d.Event.ID, name), Cluster: name, StartedAt: w.Now()}
+		if err := w.send(ctx, next, delay); err != nil {
+			return handler.Failed(err)
+		}
+	}
+	obs.Log(ctx).Info("sweep", "clusters", len(names))
+	return handler.Done()
+}
+
+// send puts a continuation on the function's own queue.
+func (w *Work) send(ctx context.Context, next *events.ClusterContinuation, delay time.Duration) error {
+	e, err := events.New(next, w.NewID(), w.Now(), w.Account, w.Region)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	return w.Queue.Continue(ctx, string(body), delay)
+}
+
+// report makes one of ekspedite's own events. What cannot be made an event is only logged.
+func (w *Work) report(ctx context.Context, list []events.Event, p events.OwnPayload) []events.Event {
+	e, err := events.New(p, w.NewID(), w.Now(), w.Account, w.Region)
+	if err != nil {
+		obs.Log(ctx).Error("could not report", "error", err)
+		return list
+	}
+	return append(list, e)
+}
