@@ -200,6 +200,10 @@ func roleGrants(ownRoles []string) []constructs.Grant {
 			"iam:PassedToService": []string{"eks.amazonaws.com", "ec2.amazonaws.com"},
 		}},
 	}, {
+		Sid:       "SeeRoleOfNodeGroups", // EKS asks for it of whoever creates a node group
+		Actions:   []string{"iam:GetRole"},
+		Resources: []string{iamARN("role/aws-service-role/eks-nodegroup.amazonaws.com/AWSServiceRoleForAmazonEKSNodegroup")},
+	}, {
 		Sid:     "MakeRolesOfServices", // once an account, by whoever makes its first cluster
 		Actions: []string{"iam:CreateServiceLinkedRole"},
 		Resources: []string{

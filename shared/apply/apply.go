@@ -23,23 +23,53 @@ type Result struct {
 // Do carries out one action.
 type Do func(ctx context.Context, a plan.Action) error
 
-// Step runs a step's actions, at most width at a time, and returns the results in the order of the actions. Throttled
-// ones are tried again after what the server asked for, or after a short and growing pause, while ctx lasts. Once it has
-// ended no action is begun.
+// Step runs a step's actions, at most width at a time, and returns the results in the order of the actions. Actions of
+// one lane (see plan.Laned) run one after another, and once one of them is blocked the rest of its lane is not tried.
+// Throttled ones are tried again after what the server asked for, or after a short and growing pause, while ctx lasts.
+// Once it has ended no action is begun.
 func Step(ctx context.Context, s plan.Step, width int, now func() time.Time, do Do) []Result {
 	results := make([]Result, len(s.Actions))
 	slots := make(chan struct{}, max(width, 1))
 	var wg sync.WaitGroup
-	for i, a := range s.Actions {
+	for _, lane := range lanes(s.Actions) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			err := throttled(ctx, a, do)
-			results[i] = Result{a, now(), err}
+			var blocked error
+			for _, i := range lane {
+				a := s.Actions[i]
+				err := blocked
+				if err == nil {
+					err = throttled(ctx, a, do)
+				}
+				if fault.Is(err, fault.Blocked) && len(lane) > 1 {
+					blocked = err
+				}
+				results[i] = Result{a, now(), err}
+			}
 		})
 	}
 	wg.Wait()
 	return results
+}
+
+// lanes groups the indexes of actions that must not run at once. An action without a lane is a group of its own.
+func lanes(actions []plan.Action) [][]int {
+	var out [][]int
+	at := map[string]int{}
+	for i, a := range actions {
+		name := ""
+		if l, ok := a.(plan.Laned); ok {
+			name = l.Lane()
+		}
+		if n, ok := at[name]; ok && name != "" {
+			out[n] = append(out[n], i)
+			continue
+		}
+		at[name] = len(out)
+		out = append(out, []int{i})
+	}
+	return out
 }
 
 const (

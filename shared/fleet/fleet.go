@@ -132,6 +132,8 @@ type Pod struct {
 	Deleting    bool              `json:"deleting,omitempty"` // it has a deletion timestamp
 	Mirror      bool              `json:"mirror,omitempty"`   // a static pod's image in the API
 	Tolerations []Toleration      `json:"tolerations,omitempty"`
+	// Budget is the one PodDisruptionBudget that selects the pod, as namespace/name; "" if there is none, or several.
+	Budget string `json:"budget,omitempty"`
 }
 
 // ID is namespace/name.

@@ -3,11 +3,13 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -52,8 +54,12 @@ func node(n corev1.Node) fleet.Node {
 	return f
 }
 
-// PodsOn lists the pods bound to a node.
+// PodsOn lists the pods bound to a node, each with its PodDisruptionBudget. Budgets that cannot be read are no error: the
+// API server enforces them in any case, and all that is lost is the order that keeps evictions from colliding.
 func (c *Client) PodsOn(ctx context.Context, nodeName string) ([]fleet.Pod, error) {
+	var budgets []budget
+	var wg sync.WaitGroup
+	wg.Go(func() { budgets, _ = c.budgets(ctx) })
 	var out []fleet.Pod
 	err := list(ctx, c, "list pods of node "+nodeName, "/api/v1/pods", metav1.ListOptions{FieldSelector: "spec.nodeName=" + nodeName},
 		func() *corev1.PodList { return new(corev1.PodList) },
@@ -62,7 +68,47 @@ func (c *Client) PodsOn(ctx context.Context, nodeName string) ([]fleet.Pod, erro
 				out = append(out, pod(&l.Items[i]))
 			}
 		})
+	wg.Wait()
+	for i := range out {
+		out[i].Budget = budgetOf(out[i], budgets)
+	}
 	return out, err
+}
+
+// budget is a PodDisruptionBudget as far as it selects pods.
+type budget struct {
+	namespace, name string
+	selector        labels.Selector
+}
+
+func (c *Client) budgets(ctx context.Context) ([]budget, error) {
+	var out []budget
+	err := list(ctx, c, "list PodDisruptionBudgets", "/apis/policy/v1/poddisruptionbudgets", metav1.ListOptions{},
+		func() *policyv1.PodDisruptionBudgetList { return new(policyv1.PodDisruptionBudgetList) },
+		func(l *policyv1.PodDisruptionBudgetList) {
+			for _, b := range l.Items {
+				if s, err := metav1.LabelSelectorAsSelector(b.Spec.Selector); err == nil {
+					out = append(out, budget{b.Namespace, b.Name, s})
+				}
+			}
+		})
+	return out, err
+}
+
+// budgetOf names the one budget of a pod. A pod with several has none here: the API server refuses to evict it without
+// looking at any of them.
+func budgetOf(p fleet.Pod, budgets []budget) string {
+	name := ""
+	for _, b := range budgets {
+		if b.namespace != p.Namespace || !b.selector.Matches(labels.Set(p.Labels)) {
+			continue
+		}
+		if name != "" {
+			return ""
+		}
+		name = b.namespace + "/" + b.name
+	}
+	return name
 }
 
 func pod(p *corev1.Pod) fleet.Pod {

@@ -129,6 +129,7 @@ type ClusterRun struct {
 	Begun string `json:"begun,omitempty"`
 
 	Attempt  int       `json:"attempt"`  // looks that are over
+	From     int       `json:"from"`     // the attempt of the message that led to the last look
 	Idle     int       `json:"idle"`     // of which the last ones saw no change
 	NextLook time.Time `json:"nextLook"` // when the continuation is due
 	Fence    int64     `json:"fence"`    // the lease under which it was written

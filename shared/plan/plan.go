@@ -18,7 +18,13 @@ type Action interface {
 	String() string
 }
 
-// Step is a set of actions that do not depend on one another: they run in parallel. Steps run in order.
+// Laned is an action that must not run at the same time as others of its lane; "" is no lane.
+type Laned interface {
+	Action
+	Lane() string
+}
+
+// Step is a set of actions that do not depend on one another: they run in parallel, but for those of one lane. Steps run in order.
 type Step struct {
 	Name    string   `json:"name"`
 	Actions []Action `json:"actions"`

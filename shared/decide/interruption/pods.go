@@ -50,7 +50,17 @@ func sortPods(pods []fleet.Pod, s Signal) podSet {
 			out.normal = append(out.normal, p)
 		}
 	}
-	order := func(a, b fleet.Pod) int { return cmp.Compare(a.ID(), b.ID()) }
+	// Pods that are not Ready come first: a budget that has nothing left to give may still let them go, and once it has
+	// refused one pod the rest of it is not tried in this look.
+	order := func(a, b fleet.Pod) int {
+		if a.Ready != b.Ready {
+			if b.Ready {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.ID(), b.ID())
+	}
 	slices.SortFunc(out.normal, order)
 	slices.SortFunc(out.critical, order)
 	slices.Sort(out.notes)
@@ -104,14 +114,14 @@ func pressing(now time.Time, s Signal) bool {
 func evict(now time.Time, o Observation, policy fleet.InterruptionPolicy, p fleet.Pod) plan.Action {
 	s := o.Signal
 	if !s.Involuntary || s.Deadline.IsZero() {
-		return plan.EvictPod{Namespace: p.Namespace, Name: p.Name, UID: p.UID}
+		return plan.EvictPod{Namespace: p.Namespace, Name: p.Name, UID: p.UID, Budget: p.Budget}
 	}
 	grace := clamp(now, s.Deadline, p, policy)
 	if o.Blocked[p.UID] && !now.Before(forceAt(s.Deadline, p, policy)) {
 		return plan.DeletePod{Namespace: p.Namespace, Name: p.Name, UID: p.UID, Grace: grace,
 			Why: "its PodDisruptionBudget still refuses, and without this it would die with its machine and no SIGTERM"}
 	}
-	e := plan.EvictPod{Namespace: p.Namespace, Name: p.Name, UID: p.UID}
+	e := plan.EvictPod{Namespace: p.Namespace, Name: p.Name, UID: p.UID, Budget: p.Budget}
 	if grace < p.Grace {
 		e.Grace = &grace
 	}

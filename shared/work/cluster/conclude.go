@@ -21,7 +21,7 @@ func (v *visit) unseen(ctx context.Context, err error) handler.Outcome {
 		return v.failed(err)
 	}
 	v.trouble(unseen, err)
-	if t := v.run.Troubles[unseen]; v.Now().Sub(t.Since) >= blind || t.Fatal {
+	if t := v.run.Troubles[unseen]; t.Fatal || t.Tries >= blindTries && v.Now().Sub(t.Since) >= blind {
 		return v.finish(ctx, plan.Plan{Outcome: cluster.OutcomeFailed, Reason: "the cluster cannot be observed: " + t.Text})
 	}
 	v.run.Idle++

@@ -34,8 +34,9 @@ const (
 	rounds = 8
 	// ambiguous is the least wait after a failure: what failed may have been done, and may not be visible yet.
 	ambiguous = 5 * time.Second
-	// blind is how long reads may fail before the run gives up.
-	blind = 15 * time.Minute
+	// blind is how long, and blindTries how often, reads may fail before the run gives up.
+	blind      = 15 * time.Minute
+	blindTries = 5
 	// insist is how long a run's message is sent anew however often its work fails. Afterwards it may end in the dead-letter
 	// queue, and the next sweep takes the run up.
 	insist = time.Hour
@@ -65,8 +66,7 @@ func (w *Work) look(ctx context.Context, c events.ClusterContinuation) handler.O
 	var err error
 	v.lease, err = w.Ledger.Acquire(ctx, "cluster#"+c.Cluster, w.NewID(), hold)
 	if fault.Is(err, fault.Blocked) {
-		obs.Log(ctx).Info("another invocation works on this cluster", "cluster", c.Cluster, "reason", err)
-		return handler.Later(busy, &c)
+		return v.busy(ctx, err)
 	}
 	if err != nil {
 		return v.failed(err)
@@ -74,10 +74,7 @@ func (w *Work) look(ctx context.Context, c events.ClusterContinuation) handler.O
 	defer v.release(ctx)
 	ctx, cancel := context.WithTimeout(ctx, hold-margin)
 	defer cancel()
-	if v.desired, err = w.Ledger.Desired(ctx, c.Cluster); err != nil {
-		return v.failed(err)
-	}
-	if v.before, err = w.Ledger.ClusterRun(ctx, c.Cluster); err != nil {
+	if err := v.recall(ctx); err != nil {
 		return v.failed(err)
 	}
 	if why, wait := v.admit(ctx); why != "" {
@@ -90,6 +87,32 @@ func (w *Work) look(ctx context.Context, c events.ClusterContinuation) handler.O
 		return v.failed(err)
 	}
 	return v.work(ctx)
+}
+
+// recall reads what is wanted and what was done for it.
+func (v *visit) recall(ctx context.Context) (err error) {
+	if v.desired, err = v.Ledger.Desired(ctx, v.cont.Cluster); err != nil {
+		return err
+	}
+	v.before, err = v.Ledger.ClusterRun(ctx, v.cont.Cluster)
+	return err
+}
+
+// busy is the outcome when another invocation works on the cluster. If it is at the same run, it leaves a continuation of
+// its own, and this message only matters if it dies: then its lease expires. A new request comes back soon.
+func (v *visit) busy(ctx context.Context, held error) handler.Outcome {
+	if err := v.recall(ctx); err != nil {
+		return v.failed(err)
+	}
+	if why, wait := v.admit(ctx); why != "" && wait == 0 {
+		return v.nothing(ctx, why)
+	}
+	after := busy
+	if v.before.RunID == v.cont.RunID {
+		after = max(after, fault.RetryAfter(held)+time.Second)
+	}
+	obs.Log(ctx).Info("another invocation works on this cluster", "cluster", v.cont.Cluster, "reason", held, "after", after.String())
+	return handler.Later(after, &v.cont)
 }
 
 // failed is the outcome of a look that could not be finished: the message comes again.
@@ -137,25 +160,25 @@ func (v *visit) admit(ctx context.Context) (why string, wait time.Duration) {
 	case known.RunID == c.RunID && c.Attempt < known.Attempt:
 		// The next look's continuation should be on its way. This message is a repeated one, or one whose invocation was
 		// killed before the continuation was sent: only time tells.
-		if c.Attempt < known.Attempt-1 {
+		if c.Attempt < known.From { // a later message than this one was at work
 			return "a repeated continuation", 0
 		}
 		if due := known.NextLook.Add(overdue); now.Before(due) {
 			return "the next look is on its way", max(due.Sub(now), time.Second)
 		}
-		v.run = known
+		v.run, v.run.From = known, c.Attempt
 	case known.RunID == c.RunID:
-		v.run = known
+		v.run, v.run.From = known, c.Attempt
 	case c.RequestID == "" && known.Begun == v.desired.RunID && running: // a sweep, and a run
 		if now.Before(known.NextLook.Add(overdue)) {
 			return "a run is under way", 0
 		}
 		obs.Log(ctx).Warn("a run has lost its continuation: the sweep goes on with it", "run", known.RunID)
-		v.run = known
+		v.run, v.run.From = known, known.Attempt
 	case c.RequestID == "" && known.Begun == v.desired.RunID: // a sweep, and nothing else
 		v.run = known.Follow(ledger.ClusterRun{RunID: c.RunID, StartedAt: now, EventTime: c.StartedAt, Begun: known.Begun})
 	default: // a request, or a sweep that finds one whose message was lost
-		if running {
+		if running && v.lease.Token > 0 {
 			v.superseded(ctx, known)
 		}
 		v.run = known.Follow(ledger.ClusterRun{

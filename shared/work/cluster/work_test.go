@@ -257,6 +257,9 @@ func create(t *testing.T, stale time.Duration, twice func() bool, at func(n int,
 	t.Helper()
 	r = newRig(t)
 	r.world.stale, r.twice, r.script.at = stale, twice, at
+	if at != nil {
+		r.world.clusterTakes, r.world.groupTakes = 40*time.Second, 15*time.Second // the looks in between are all alike
+	}
 	r.ask("request-1", demo(t), false)
 	r.run()
 	return r
@@ -312,7 +315,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 // plain is the undisturbed creation: its end, and how many calls it takes.
 func plain(t *testing.T) (want []string, calls int) {
 	inBubble(t, func(t *testing.T) {
-		r := create(t, 0, nil, nil)
+		r := create(t, 0, nil, func(int, string) event { return nothing })
 		want, calls = r.shape(), r.script.calls
 	})
 	return want, calls
@@ -381,6 +384,9 @@ func TestRepair(t *testing.T) {
 func TestAtEveryCall(t *testing.T) {
 	want, calls := plain(t)
 	t.Logf("%d calls", calls)
+	if testing.Short() {
+		t.Skip("thousands of creations")
+	}
 	for name, e := range map[string]event{"fails": failsBefore, "answer lost": failsAfter, "killed before": killedBefore, "killed after": killedAfter} {
 		t.Run(name, func(t *testing.T) {
 			for _, stale := range []time.Duration{0, 3 * time.Second} {
@@ -419,12 +425,12 @@ func TestTwice(t *testing.T) {
 // TestHostile: failures of all kinds at random, messages delivered twice.
 func TestHostile(t *testing.T) {
 	want, _ := plain(t)
-	for seed := range uint64(150) {
+	for seed := range uint64(400) {
 		inBubble(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			kills := 0
 			r := create(t, time.Duration(random.IntN(5))*time.Second, func() bool { return seed%3 == 0 && random.IntN(10) == 0 }, func(int, string) event {
-				switch random.IntN(40) {
+				switch random.IntN(100) {
 				case 0:
 					return failsBefore
 				case 1:

@@ -30,7 +30,9 @@ type world struct {
 	tokens map[string]bool
 	n      int
 	writes []string
-	fails  map[string]string // node group name → EKS's reason for CREATE_FAILED
+	// How long EKS takes.
+	clusterTakes, groupTakes time.Duration
+	fails                    map[string]string // node group name → EKS's reason for CREATE_FAILED
 }
 
 func newWorld() *world {
@@ -39,6 +41,7 @@ func newWorld() *world {
 			Roles: map[string]fleet.Role{}, Groups: map[string]fleet.NodeGroup{}, Entries: map[string]fleet.AccessEntry{},
 			Zones: []fleet.Zone{{Name: "us-east-1a", ID: "use1-az1"}, {Name: "us-east-1b", ID: "use1-az2"}, {Name: "us-east-1c", ID: "use1-az4"}},
 		},
+		clusterTakes: 9 * time.Minute, groupTakes: 2 * time.Minute,
 		seen: map[string]time.Time{}, usable: map[string]time.Time{}, done: map[string]time.Time{}, tokens: map[string]bool{}, fails: map[string]string{},
 	}
 }
@@ -317,13 +320,13 @@ func (w *world) writeMore(action plan.Action) error {
 			return fault.New(fault.Denied, "Role with arn: %s, could not be assumed", a.RoleARN)
 		}
 		w.o.Assume(a)
-		w.done["cluster"] = time.Now().Add(9 * time.Minute)
+		w.done["cluster"] = time.Now().Add(w.clusterTakes)
 	case plan.CreateNodeGroup:
 		if _, ok := w.o.Groups[a.Spec.Name]; ok {
 			return nil
 		}
 		w.o.Assume(a)
-		w.done[a.Spec.Name] = time.Now().Add(2 * time.Minute)
+		w.done[a.Spec.Name] = time.Now().Add(w.groupTakes)
 	case plan.CreateAccessEntry:
 		if _, ok := w.o.Entries[a.Principal]; !ok {
 			w.o.Assume(a)

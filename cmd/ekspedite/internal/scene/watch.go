@@ -30,26 +30,30 @@ type View struct {
 // Watch starts watching. It ends with ctx.
 func Watch(ctx context.Context, client *kube.Client, namespace string) *View {
 	c := &View{kube: client, nodes: map[string]fleet.Node{}, pods: map[string]fleet.Pod{}, changed: make(chan struct{})}
-	go c.fail(client.WatchNodes(ctx, func(deleted bool, n fleet.Node) {
-		c.change(func() {
-			if c.onNode != nil {
-				c.onNode(deleted, c.nodes[n.Name], n)
-			}
-			if c.nodes[n.Name] = n; deleted {
-				delete(c.nodes, n.Name)
-			}
-		})
-	}))
-	go c.fail(client.WatchPods(ctx, namespace, func(deleted bool, p fleet.Pod) {
-		c.change(func() {
-			if c.onPod != nil {
-				c.onPod(deleted, c.pods[p.UID], p)
-			}
-			if c.pods[p.UID] = p; deleted {
-				delete(c.pods, p.UID)
-			}
-		})
-	}))
+	go func() {
+		c.fail(client.WatchNodes(ctx, func(deleted bool, n fleet.Node) {
+			c.change(func() {
+				if c.onNode != nil {
+					c.onNode(deleted, c.nodes[n.Name], n)
+				}
+				if c.nodes[n.Name] = n; deleted {
+					delete(c.nodes, n.Name)
+				}
+			})
+		}))
+	}()
+	go func() {
+		c.fail(client.WatchPods(ctx, namespace, func(deleted bool, p fleet.Pod) {
+			c.change(func() {
+				if c.onPod != nil {
+					c.onPod(deleted, c.pods[p.UID], p)
+				}
+				if c.pods[p.UID] = p; deleted {
+					delete(c.pods, p.UID)
+				}
+			})
+		}))
+	}()
 	return c
 }
 
