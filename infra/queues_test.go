@@ -46,7 +46,7 @@ func TestEveryQueueHasADeadLetterQueueOfItsOwn(t *testing.T) {
 			t.Errorf("%s and %s share %s", queue.ID, other, dlq.ID)
 		}
 		taken[dlq.ID] = queue.ID
-		if got := at(queue.Properties, "RedrivePolicy", "maxReceiveCount"); got != 3.0 {
+		if got := at(queue.Properties, "RedrivePolicy", "maxReceiveCount"); got != 5.0 {
 			t.Errorf("%s: maxReceiveCount is %v", queue.ID, got)
 		}
 		if dlq.Properties["MessageRetentionPeriod"] != 14*24*3600.0 {

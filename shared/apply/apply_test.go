@@ -125,6 +125,38 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 	}
 }
 
+func TestALaneIsServedInOrderAndEndsAtItsFirstRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := evictions(8)
+		for i := range 6 {
+			a := s.Actions[i].(plan.EvictPod)
+			a.Budget = fmt.Sprint("ns/", i%2)
+			s.Actions[i] = a
+		}
+		began := time.Now()
+		var tried atomic.Int32
+		results := Step(t.Context(), s, 40, time.Now, func(_ context.Context, a plan.Action) error {
+			tried.Add(1)
+			time.Sleep(time.Second)
+			switch a.(plan.EvictPod).Name {
+			case "2": // of the even lane 0, 2, 4
+				return fault.New(fault.Blocked, "no more")
+			case "1":
+				return errors.New("a fault of its own")
+			}
+			return nil
+		})
+		for i, want := range []time.Duration{1, 1, 2, 2, 2, 3, 1, 1} {
+			if got := results[i].At.Sub(began); got != want*time.Second || (results[i].Err == nil) != (i != 1 && i != 2 && i != 4) {
+				t.Errorf("%d after %s: %v", i, got, results[i].Err)
+			}
+		}
+		if tried.Load() != 7 || !fault.Is(results[4].Err, fault.Blocked) {
+			t.Errorf("%d were tried; the last one of the lane: %v", tried.Load(), results[4].Err)
+		}
+	})
+}
+
 // api answers every write with one error.
 type api struct{ err error }
 

@@ -140,8 +140,7 @@ func TestOneBadRecordNeverFailsItsBatchMates(t *testing.T) {
 		work := func(ctx context.Context, d Delivery) Outcome {
 			switch d.MessageID {
 			case "panics":
-				var m map[string]int
-				m["x"] = 1
+				panic("boom")
 			case "slow":
 				<-ctx.Done()
 				return Failed(ErrOutOfTime)
@@ -184,24 +183,24 @@ func TestNothingIsLostWhenSettlingFails(t *testing.T) {
 	gone := errors.New("SQS is away")
 	next := &events.DrainContinuation{RunID: "r", InstanceID: "i-0b662ef9931388ba0", Cause: "SpotInterruption", StartedAt: time.Now()}
 	for name, tc := range map[string]struct {
-		queue    queue
+		queue    *queue
 		outcome  Outcome
 		received int
 		failed   bool
 		log      string
 	}{
-		"the continuation cannot be sent": {queue{failSend: gone}, Later(0, next), 1, true, "continue DrainContinuation after 0s release h-m after 1s"},
-		"nor the message released":        {queue{failSend: gone, failRel: gone}, Later(0, next), 1, true, "continue DrainContinuation after 0s release h-m after 1s"},
-		"the reject cannot be sent":       {queue{failDead: gone}, Failed(errors.New("no")), 3, true, "reject m: gave up after 3 deliveries, the last one with: no release h-m after 4s"},
-		"the retry cannot be hastened":    {queue{failRel: gone}, Failed(errors.New("no")), 1, true, "release h-m after 1s"},
-		"the continuation is no event": {queue{}, Later(0, &events.DrainContinuation{}), 1, false,
+		"the continuation cannot be sent": {&queue{failSend: gone}, Later(0, next), 1, true, "continue DrainContinuation after 0s release h-m after 1s"},
+		"nor the message released":        {&queue{failSend: gone, failRel: gone}, Later(0, next), 1, true, "continue DrainContinuation after 0s release h-m after 1s"},
+		"the reject cannot be sent":       {&queue{failDead: gone}, Failed(errors.New("no")), 3, true, "reject m: gave up after 3 deliveries, the last one with: no release h-m after 4s"},
+		"the retry cannot be hastened":    {&queue{failRel: gone}, Failed(errors.New("no")), 1, true, "release h-m after 1s"},
+		"the continuation is no event": {&queue{}, Later(0, &events.DrainContinuation{}), 1, false,
 			"reject m: continuation: malformed DrainContinuation event: detail.runId: is missing"},
-		"the event once more":    {queue{}, Again(5 * time.Second), 1, false, "continue SpotInterruption after 5s"},
-		"the event insists":      {queue{}, Outcome{Err: gone, Insist: true}, 3, false, "continue SpotInterruption after 4s"},
-		"nil continuation value": {queue{}, Later(0, (*events.DrainContinuation)(nil)), 1, false, ""},
+		"the event once more":    {&queue{}, Again(5 * time.Second), 1, false, "continue SpotInterruption after 5s"},
+		"the event insists":      {&queue{}, Outcome{Err: gone, Insist: true}, 3, false, "continue SpotInterruption after 4s"},
+		"nil continuation value": {&queue{}, Later(0, (*events.DrainContinuation)(nil)), 1, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := &tc.queue
+			q := tc.queue
 			failed, _ := serve(t, q, func(context.Context, Delivery) Outcome { return tc.outcome }, t.Context(), record("m", spot, tc.received))
 			if (len(failed) == 1) != tc.failed {
 				t.Errorf("failed %q", failed)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -167,28 +168,35 @@ func TestR5_EvictionAndDeletionCarryTheUID(t *testing.T) {
 func TestPodsOnReadsAllPages(t *testing.T) {
 	grace, priority, yes := int64(45), int32(2_000_000_000), true
 	full := corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "full", UID: "u", DeletionTimestamp: &metav1.Time{Time: time.Now()},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "full", UID: "u", Labels: map[string]string{"a": "1"}, DeletionTimestamp: &metav1.Time{Time: time.Now()},
 			Annotations:     map[string]string{corev1.MirrorPodAnnotationKey: "x"},
 			OwnerReferences: []metav1.OwnerReference{{Kind: "Other", Name: "o"}, {Kind: "DaemonSet", Name: "d", Controller: &yes}}},
 		Spec: corev1.PodSpec{NodeName: "n", TerminationGracePeriodSeconds: &grace, Priority: &priority,
 			Tolerations: []corev1.Toleration{{Key: "k", Operator: "Exists", Effect: "NoSchedule"}}},
 		Status: corev1.PodStatus{Phase: "Running", Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: "True"}}},
 	}
+	one, two := budgetFor("one", "a"), budgetFor("two", "b")
 	s, c := start(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/poddisruptionbudgets") {
+			answer(http.StatusOK, policyv1.PodDisruptionBudgetList{TypeMeta: metav1.TypeMeta{Kind: "PodDisruptionBudgetList", APIVersion: "policy/v1"},
+				Items: []policyv1.PodDisruptionBudget{one, two}})(w, r)
+			return
+		}
 		l := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: []corev1.Pod{full}}
 		if r.URL.Query().Get("continue") == "" {
 			l.Continue = "page2"
 		} else {
-			l.Items = []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "empty"}}}
+			l.Items = []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "empty", Labels: map[string]string{"a": "1", "b": "1"}}}}
 		}
 		answer(http.StatusOK, l)(w, r)
 	})
 	pods, err := c.PodsOn(t.Context(), "n")
-	if err != nil || len(pods) != 2 || len(s.requests) != 2 {
-		t.Fatalf("%d pods in %d requests, %v", len(pods), len(s.requests), err)
+	lists := slices.DeleteFunc(s.requests, func(r request) bool { return r.path != "/api/v1/pods" })
+	if err != nil || len(pods) != 2 || len(lists) != 2 {
+		t.Fatalf("%d pods in %d requests, %v", len(pods), len(lists), err)
 	}
 	for i, want := range []string{"fieldSelector=spec.nodeName%3Dn&limit=500&timeout=10s", "continue=page2&fieldSelector=spec.nodeName%3Dn&limit=500&timeout=10s"} {
-		if r := s.requests[i]; r.path != "/api/v1/pods" || r.query != want {
+		if r := lists[i]; r.path != "/api/v1/pods" || r.query != want {
 			t.Errorf("%s?%s, want ?%s", r.path, r.query, want)
 		}
 	}
@@ -196,8 +204,29 @@ func TestPodsOnReadsAllPages(t *testing.T) {
 	if !p.Deleting || !p.Mirror || p.Owner.Kind != "DaemonSet" || p.Grace != 45*time.Second || p.Priority != priority || !p.Ready || p.Phase != "Running" || len(p.Tolerations) != 1 {
 		t.Errorf("%+v", p)
 	}
+	if pods[0].Budget != "ns/one" || pods[1].Budget != "" {
+		t.Errorf("budgets %q and %q; the second pod has two", pods[0].Budget, pods[1].Budget)
+	}
 	if p := pods[1]; p.Deleting || p.Mirror || p.Owner.Kind != "" || p.Grace != 30*time.Second {
 		t.Errorf("the defaults are Kubernetes': %+v", p)
+	}
+}
+
+func budgetFor(name, label string) policyv1.PodDisruptionBudget {
+	return policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name},
+		Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{label: "1"}}}}
+}
+
+func TestPodsOnWithoutBudgets(t *testing.T) {
+	_, c := start(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/poddisruptionbudgets") {
+			answer(http.StatusForbidden, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Code: 403, Reason: metav1.StatusReasonForbidden})(w, r)
+			return
+		}
+		answer(http.StatusOK, corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: []corev1.Pod{{}}})(w, r)
+	})
+	if pods, err := c.PodsOn(t.Context(), "n"); err != nil || len(pods) != 1 {
+		t.Errorf("%v, %v", pods, err)
 	}
 }
 

@@ -136,6 +136,7 @@ type ClusterRun struct {
 
 	Reason   string                   `json:"reason,omitempty"`  // of the last plan
 	Waiting  []string                 `json:"waiting,omitempty"` // resources that AWS is working on
+	Acted    bool                     `json:"acted,omitempty"`   // the last plan had actions
 	Made     map[string]fleet.Making  `json:"made,omitempty"`
 	Troubles map[string]fleet.Trouble `json:"troubles,omitempty"`
 	Writes   int                      `json:"writes"` // actions carried out

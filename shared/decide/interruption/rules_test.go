@@ -129,7 +129,7 @@ func TestProperties(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := worlds{rand.New(rand.NewPCG(seed, 0))}
-	for range 20_000 {
+	for range 8_000 {
 		now, o, pol := r.observation()
 		check(t, now, o, pol)
 		if t.Failed() {

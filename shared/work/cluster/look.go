@@ -256,7 +256,11 @@ func (v *visit) outOfTime(ctx context.Context) bool {
 
 // decide looks once.
 func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
-	o, err := v.Observe.Cluster(ctx, v.spec, v.opt, v.run.Waiting)
+	var waiting []string // for nothing else
+	if !v.run.Acted {
+		waiting = v.run.Waiting
+	}
+	o, err := v.Observe.Cluster(ctx, v.spec, v.opt, waiting)
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -270,8 +274,8 @@ func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
 	if err != nil { // nothing that waiting could change
 		p = plan.Plan{Subject: "cluster " + v.spec.Name, Outcome: cluster.OutcomeFailed, Reason: err.Error()}
 	}
-	ready, waiting := cluster.Progress(now, o, v.spec, v.opt)
-	v.compare(ctx, p, ready, waiting)
+	ready, pending := cluster.Progress(now, o, v.spec, v.opt)
+	v.compare(ctx, p, ready, pending)
 	obs.Log(ctx).Info("plan", "run", v.run.RunID, "cluster", v.spec.Name, "reason", p.Reason, "actions", p.Len(), "outcome", p.Outcome)
 	return p, nil
 }
@@ -293,7 +297,7 @@ func (v *visit) compare(ctx context.Context, p plan.Plan, ready, waiting []strin
 			v.progress(ctx, "", "Waiting", p.Reason)
 		}
 	}
-	v.run.Reason, v.run.Waiting, v.notes = p.Reason, waiting, p.Notes
+	v.run.Reason, v.run.Waiting, v.run.Acted, v.notes = p.Reason, waiting, !p.Empty(), p.Notes
 }
 
 // apply carries a plan out and remembers what came of it. It is false if an action failed.

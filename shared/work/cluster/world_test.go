@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/apply"
 	"github.com/ekspedite/ekspedite/shared/decide/cluster"
 	"github.com/ekspedite/ekspedite/shared/fault"
@@ -381,40 +380,3 @@ func relabel(o *cluster.Observation, from, to string) {
 		}
 	}
 }
-
-// The ledger's store, the bus and the queue, through the session.
-
-func (s *session) Get(ctx context.Context, key ledger.Key) (ledger.Document, error) {
-	return read(ctx, s, "ledger.Get", func() (ledger.Document, error) { return s.store.Get(ctx, key) })
-}
-
-func (s *session) Put(ctx context.Context, d ledger.Document) error {
-	return s.call(ctx, "ledger.Put", func() error { return s.store.Put(ctx, d) })
-}
-
-func (s *session) Query(ctx context.Context, partition, prefix string) ([]ledger.Document, error) {
-	return read(ctx, s, "ledger.Query", func() ([]ledger.Document, error) { return s.store.Query(ctx, partition, prefix) })
-}
-
-func (s *session) Delete(ctx context.Context, d ledger.Document) error {
-	return s.call(ctx, "ledger.Delete", func() error { return s.store.Delete(ctx, d) })
-}
-
-func (s *session) Publish(ctx context.Context, list ...events.Event) error {
-	return s.call(ctx, "Publish", func() error { s.bus.list = append(s.bus.list, list...); return nil })
-}
-
-func (s *session) Continue(ctx context.Context, body string, delay time.Duration) error {
-	return s.call(ctx, "Continue", func() error { s.queue.send(body, delay); return nil })
-}
-
-func (s *session) Reject(ctx context.Context, body, _, reason string) error {
-	return s.call(ctx, "Reject", func() error { s.queue.dlq = append(s.queue.dlq, reason); return nil })
-}
-
-func (s *session) Release(ctx context.Context, receipt string, delay time.Duration) error {
-	return s.call(ctx, "Release", func() error { s.queue.release(receipt, delay); return nil })
-}
-
-// bus keeps what was published.
-type bus struct{ list []events.Event }

@@ -302,7 +302,7 @@ func (r *run) result(p plan.Plan, now time.Time) events.RunFinished {
 		EventID: r.signal.EventID, EventTime: r.signal.EventTime, StartedAt: r.drain.StartedAt, FinishedAt: now, Blocked: p.Left,
 		Timings: map[string]int64{"eventToFinished": now.Sub(r.signal.EventTime).Milliseconds()},
 		Counts: map[string]int64{"podsEvicted": int64(r.drain.Evicted), "podsForced": int64(r.drain.Forced),
-			"evictionsRefused": int64(r.drain.Refused), "looks": int64(r.drain.Attempt + 1)},
+			"evictionsRefused": int64(r.drain.Refused), "looks": int64(r.drain.Attempt + 1), "kubernetesCalls": r.drain.Calls},
 	}
 	for name, at := range map[string]time.Time{"eventToCordon": r.drain.CordonedAt, "eventToReplacementRequested": r.drain.ReplacedAt, "eventToLastEviction": r.drain.LastEvictionAt} {
 		if !at.IsZero() {

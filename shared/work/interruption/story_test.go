@@ -83,7 +83,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 
 // TestEveryDeliveryTwiceAtOnce makes every delivery twice, concurrently, and lets every call of one of them fail as well.
 func TestEveryDeliveryTwiceAtOnce(t *testing.T) {
-	for seed := range seeds(t, 150) {
+	for seed := range seeds(t, 60) {
 		t.Run(fmt.Sprintf("seed-%d", seed), func(t *testing.T) {
 			story(t, func(t *testing.T, w *world, q *sqs) {
 				rnd := rand.New(rand.NewPCG(seed, 1))
@@ -101,7 +101,7 @@ func TestEveryDeliveryTwiceAtOnce(t *testing.T) {
 // TestManyEventsManyFaults sends the four kinds of events of a spot interruption several times over, in any order, into a
 // world where one call in a few dozen goes wrong, and wants the node drained, nothing forced, and no message lost.
 func TestManyEventsManyFaults(t *testing.T) {
-	for seed := range seeds(t, 200) {
+	for seed := range seeds(t, 80) {
 		t.Run(fmt.Sprintf("seed-%d", seed), func(t *testing.T) {
 			story(t, func(t *testing.T, w *world, q *sqs) {
 				rnd := rand.New(rand.NewPCG(seed, 2))

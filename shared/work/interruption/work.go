@@ -129,7 +129,9 @@ func (r *run) look(ctx context.Context) handler.Outcome {
 	if err != nil {
 		return r.failed(err)
 	}
-	p, err := r.carryOut(ctx, nodes, inst)
+	counted, calls := obs.CountCalls(ctx)
+	p, err := r.carryOut(counted, nodes, inst)
+	r.drain.Calls += calls.Load()
 	return r.conclude(ctx, p, err)
 }
 
