@@ -113,7 +113,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	interrupted.Allow(workerGrants(interrupted, props.Ledger, bus)...)
 	interrupted.Allow(interruptionGrants()...)
 	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
-	applied.Allow(clusterGrants(*interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *scheduler.RoleArn())...)
+	applied.Allow(clusterGrants(props.Ledger, *interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *scheduler.RoleArn())...)
 
 	// For people, and for whoever starts the embedded cloud.
 	output(stack, "BusName", "Where to put requests, and to listen for reports", bus.EventBusName())

@@ -53,7 +53,7 @@ func workerGrants(w *constructs.Worker, ledger Ledger, bus awsevents.EventBus) [
 		Resources: []string{*w.DeadLetters.QueueArn()},
 	}, {
 		Sid:       "KeepTheLedger",
-		Actions:   []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"},
+		Actions:   []string{"dynamodb:GetItem", "dynamodb:PutItem"},
 		Resources: []string{*ledger.TableARN},
 	}, {
 		Sid:       "Report",
@@ -82,7 +82,7 @@ func interruptionGrants() []constructs.Grant {
 		Wide:      noARN,
 	}, {
 		Sid:       "FindGroups",
-		Actions:   []string{"autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeAutoScalingGroups"},
+		Actions:   []string{"autoscaling:DescribeAutoScalingInstances"},
 		Resources: []string{"*"},
 		Wide:      noARN,
 	}, {
@@ -103,8 +103,12 @@ func interruptionGrants() []constructs.Grant {
 
 // clusterGrants are what it takes to make a cluster: its network, its roles, the control plane, node groups and access.
 // The roles that it must not touch are ekspedite's own, by ARN.
-func clusterGrants(ownRoles ...string) []constructs.Grant {
-	grants := networkGrants()
+func clusterGrants(ledger Ledger, ownRoles ...string) []constructs.Grant {
+	grants := append(networkGrants(), constructs.Grant{
+		Sid:       "ListClusters", // for the sweep
+		Actions:   []string{"dynamodb:Query"},
+		Resources: []string{*ledger.TableARN},
+	})
 	grants = append(grants, roleGrants(ownRoles)...)
 	return append(grants, eksGrants()...)
 }
@@ -118,16 +122,15 @@ func networkGrants() []constructs.Grant {
 		subnets    = ec2ARN("subnet/*")
 		gateways   = ec2ARN("internet-gateway/*")
 		tables     = ec2ARN("route-table/*")
-		groups     = ec2ARN("security-group/*")
 		addresses  = ec2ARN("elastic-ip/*")
 		nats       = ec2ARN("natgateway/*")
-		everything = []string{vpcs, subnets, gateways, tables, groups, addresses, nats}
+		everything = []string{vpcs, subnets, gateways, tables, addresses, nats}
 	)
 	return []constructs.Grant{{
 		Sid: "ReadNetworks",
 		Actions: []string{
 			"ec2:DescribeVpcs", "ec2:DescribeVpcAttribute", "ec2:DescribeSubnets", "ec2:DescribeInternetGateways",
-			"ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups", "ec2:DescribeAvailabilityZones",
+			"ec2:DescribeRouteTables", "ec2:DescribeAvailabilityZones",
 			"ec2:DescribeNatGateways", "ec2:DescribeAddresses",
 		},
 		Resources: []string{"*"},
@@ -136,7 +139,7 @@ func networkGrants() []constructs.Grant {
 		Sid: "CreateNetworks",
 		Actions: []string{
 			"ec2:CreateVpc", "ec2:CreateSubnet", "ec2:CreateInternetGateway", "ec2:CreateRouteTable",
-			"ec2:CreateSecurityGroup", "ec2:AllocateAddress", "ec2:CreateNatGateway",
+			"ec2:AllocateAddress", "ec2:CreateNatGateway",
 		},
 		Resources: everything,
 		Wide:      ids,
@@ -145,7 +148,7 @@ func networkGrants() []constructs.Grant {
 		// A call is allowed if it is for each resource that it names: the new one by the grant above, the one that it is
 		// made in by this one.
 		Sid:       "CreateWithinNetworks",
-		Actions:   []string{"ec2:CreateSubnet", "ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateNatGateway"},
+		Actions:   []string{"ec2:CreateSubnet", "ec2:CreateRouteTable", "ec2:CreateNatGateway"},
 		Resources: []string{vpcs, subnets, addresses},
 		Wide:      ids,
 		When:      tagged("aws:ResourceTag/" + clusterTag),
@@ -165,7 +168,7 @@ func networkGrants() []constructs.Grant {
 		Resources: everything,
 		Wide:      ids,
 		When: map[string]map[string]any{"StringEquals": {"ec2:CreateAction": []string{
-			"CreateVpc", "CreateSubnet", "CreateInternetGateway", "CreateRouteTable", "CreateSecurityGroup",
+			"CreateVpc", "CreateSubnet", "CreateInternetGateway", "CreateRouteTable",
 			"AllocateAddress", "CreateNatGateway",
 		}}},
 	}}
@@ -247,23 +250,18 @@ func eksGrants() []constructs.Grant {
 		Wide:      anyCluster,
 	}, {
 		Sid:       "MakeNodeGroups",
-		Actions:   []string{"eks:CreateNodegroup", "eks:DescribeNodegroup", "eks:ListNodegroups"},
-		Resources: []string{clusters, nodeGroups}, // creating and listing are actions on the cluster
+		Actions:   []string{"eks:CreateNodegroup", "eks:DescribeNodegroup"},
+		Resources: []string{clusters, nodeGroups}, // creating is an action on the cluster
 		Wide:      anyCluster,
 	}, {
 		Sid:       "GiveAccess",
-		Actions:   []string{"eks:CreateAccessEntry", "eks:DescribeAccessEntry", "eks:UpdateAccessEntry"},
+		Actions:   []string{"eks:CreateAccessEntry", "eks:DescribeAccessEntry"},
 		Resources: []string{clusters, entries},
 		Wide:      anyCluster,
 	}, {
 		Sid:       "TagOnCreation",
 		Actions:   []string{"eks:TagResource"},
 		Resources: []string{clusters, nodeGroups, entries},
-		Wide:      anyCluster,
-	}, {
-		Sid:       "FollowUpdates",
-		Actions:   []string{"eks:ListUpdates", "eks:DescribeUpdate"},
-		Resources: []string{clusters, nodeGroups},
 		Wide:      anyCluster,
 	}}
 }

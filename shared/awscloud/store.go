@@ -85,17 +85,6 @@ func (s *Store) Query(ctx context.Context, partition, prefix string) ([]ledger.D
 	return list, nil
 }
 
-// Delete removes a document if the stored version is still the one that was read, or if it is absent.
-func (s *Store) Delete(ctx context.Context, d ledger.Document) error {
-	_, err := s.api.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &s.table, Key: key(d.Key),
-		ConditionExpression:       aws.String("attribute_not_exists(pk) OR #version = :version"),
-		ExpressionAttributeNames:  map[string]string{"#version": "version"},
-		ExpressionAttributeValues: item{":version": number(d.Version)},
-	})
-	return classify("dynamodb:DeleteItem", err)
-}
-
 // unchanged is the condition under which a write holds.
 func unchanged(d ledger.Document) (*string, map[string]string, item) {
 	if d.Version == 0 {

@@ -60,15 +60,3 @@ func (m *Memory) Query(_ context.Context, partition, sortPrefix string) ([]Docum
 	slices.SortFunc(out, func(a, b Document) int { return strings.Compare(a.Key.Sort, b.Key.Sort) })
 	return out, nil
 }
-
-// Delete removes a document if its version is current.
-func (m *Memory) Delete(_ context.Context, d Document) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	old, ok := m.docs[d.Key]
-	if ok && old.Version != d.Version {
-		return fault.New(fault.Conflict, "%s/%s was changed", d.Key.Partition, d.Key.Sort)
-	}
-	delete(m.docs, d.Key)
-	return nil
-}

@@ -28,6 +28,4 @@ type Store interface {
 	Put(ctx context.Context, d Document) error
 	// Query lists a partition's documents whose sort key begins with the prefix, in the order of their sort keys.
 	Query(ctx context.Context, partition, sortPrefix string) ([]Document, error)
-	// Delete removes the document if the stored version is still d.Version; absent is success.
-	Delete(ctx context.Context, d Document) error
 }

@@ -20,7 +20,6 @@ func Run(t *testing.T, store ledger.Store) {
 	t.Run("absent", s.absent)
 	t.Run("versions", s.versions)
 	t.Run("query", s.query)
-	t.Run("delete", s.remove)
 	t.Run("documents are copies", s.copies)
 	t.Run("large", s.large)
 	t.Run("one of many wins", s.race)
@@ -40,9 +39,6 @@ func (s suite) absent(t *testing.T) {
 	d, err := s.Get(t.Context(), k)
 	if err != nil || d.Version != 0 || d.Key != k || len(d.Data) > 0 {
 		t.Errorf("an absent document is %+v, %v", d, err)
-	}
-	if err := s.Delete(t.Context(), d); err != nil {
-		t.Errorf("deleting what is absent: %v", err)
 	}
 	if list, err := s.Query(t.Context(), k.Partition, ""); err != nil || len(list) > 0 {
 		t.Errorf("query: %v, %v", list, err)
@@ -103,27 +99,6 @@ func (s suite) query(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("prefix %q: %q, want %q", prefix, got, want)
 		}
-	}
-}
-
-func (s suite) remove(t *testing.T) {
-	d := ledger.Document{Key: s.key(t, "a"), Data: json.RawMessage(`1`)}
-	if err := s.Put(t.Context(), d); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range []int64{0, 2} {
-		if d.Version = v; !fault.Is(s.Delete(t.Context(), d), fault.Conflict) {
-			t.Errorf("version %d of 1 was deleted", v)
-		}
-	}
-	d.Version = 1
-	for range 2 {
-		if err := s.Delete(t.Context(), d); err != nil {
-			t.Error(err)
-		}
-	}
-	if got, err := s.Get(t.Context(), d.Key); err != nil || got.Version != 0 {
-		t.Errorf("still there: %+v, %v", got, err)
 	}
 }
 

@@ -92,7 +92,7 @@ func reason(m types.Message) string {
 func TestBadInputEndsWhereItShould(t *testing.T) {
 	c := cloud(t, faults.None)
 	q := queues{sqs.NewFromConfig(scene.Config(c))}
-	big := `{"version":"0","id":"1","source":"aws.ec2","detail-type":"EC2 Spot Instance Interruption Warning","detail":{"instance-id":"` + strings.Repeat("x", 256<<10) + `"}}`
+	big := `{"version":"0","id":"1","source":"aws.ec2","detail-type":"EC2 Spot Instance Interruption Warning","account":"123456789012","region":"us-east-1","time":"2026-01-01T00:00:00Z","resources":[],"detail":{"instance-action":"terminate","instance-id":"` + strings.Repeat("x", 256<<10) + `"}}`
 
 	for name, want := range map[string]struct{ body, reason string }{
 		"not JSON":         {"{", "decode"},

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ekspedite/ekspedite/cmd/ekspedite/internal/demo"
+	"github.com/ekspedite/ekspedite/infra/local"
 	"github.com/ekspedite/ekspedite/infra/local/faults"
 )
 
@@ -23,5 +24,46 @@ func TestDemo(t *testing.T) {
 	}
 	for _, d := range c.IAM.Denied() {
 		t.Errorf("denied: %+v", d)
+	}
+	unusedGrants(t, c)
+}
+
+// rare are the grants that the demo does not use, with what does.
+var rare = map[string]string{
+	"RejectToDeadLetters sqs:SendMessage":                     "bad input: TestBadInputEndsWhereItShould, TestWrongSpecNamesAllMistakes",
+	"ReleaseMessages sqs:ChangeMessageVisibility":             "a call that fails: the tests of package handler",
+	"SendOrBury sqs:SendMessage":                              "the schedule's own role: the first sweep is after 15 minutes",
+	"ListClusters dynamodb:Query":                             "the sweep",
+	"ReplaceNodes autoscaling:CompleteLifecycleAction":        "groups with a lifecycle hook: the tests of package work/interruption",
+	"ReplaceNodes autoscaling:RecordLifecycleActionHeartbeat": "as above",
+	"MakeRolesOfServices iam:CreateServiceLinkedRole":         "the first cluster of an account; the embedded cloud's account has its service-linked roles",
+	"Trace xray:PutTraceSegments":                             "Lambda itself, on AWS",
+	"Trace xray:PutTelemetryRecords":                          "Lambda itself, on AWS",
+	"CreateNetworks ec2:AllocateAddress":                      "specs with a NAT gateway; the demo's has none",
+	"CreateNetworks ec2:CreateNatGateway":                     "as above",
+	"CreateWithinNetworks ec2:CreateNatGateway":               "as above",
+	"ReadNetworks ec2:DescribeAddresses":                      "as above",
+	"ReadNetworks ec2:DescribeNatGateways":                    "as above",
+}
+
+// unusedGrants fails for every grant that no call used and that is not on the list of rare ones. A grant counts as used
+// when any of its resource patterns was.
+func unusedGrants(t *testing.T, c *local.Cloud) {
+	t.Helper()
+	used := map[string]int{}
+	for _, g := range c.IAM.Report() {
+		if g.Sid != "" { // AWS's managed policies, which the cluster's roles have, come without
+			used[g.Sid+" "+g.Action] += g.Calls
+		}
+	}
+	for name, calls := range used {
+		if calls == 0 && rare[name] == "" {
+			t.Errorf("granted and never used: %s", name)
+		}
+	}
+	for name := range rare {
+		if _, granted := used[name]; !granted {
+			t.Errorf("%s is on the list of rare grants and not granted any more", name)
+		}
 	}
 }
