@@ -159,6 +159,7 @@ const (
 	OutcomeNothingToDo      = "NothingToDo"
 	OutcomeActive           = "Active"
 	OutcomeFailed           = "Failed"
+	OutcomeSuperseded       = "Superseded" // a newer request took its place
 )
 
 // RunFinished reports what came of a run.

@@ -42,9 +42,6 @@ const (
 	insist = time.Hour
 )
 
-// OutcomeSuperseded is the outcome of a run that a newer request has ended.
-const OutcomeSuperseded = "Superseded"
-
 // visit is one look at one cluster.
 type visit struct {
 	*Work
@@ -192,7 +189,7 @@ func (v *visit) admit(ctx context.Context) (why string, wait time.Duration) {
 // superseded reports the end of a run that a newer request has overtaken.
 func (v *visit) superseded(ctx context.Context, old ledger.ClusterRun) {
 	done := v.finished(old)
-	done.Outcome, done.Reason = OutcomeSuperseded, "request "+v.desired.RequestID+" took its place"
+	done.Outcome, done.Reason = events.OutcomeSuperseded, "request "+v.desired.RequestID+" took its place"
 	v.events = v.report(ctx, v.events, &done)
 	if err := v.Ledger.SaveRun(ctx, done); err != nil { // the report on the bus is enough
 		obs.Log(ctx).Warn("could not record the run that was superseded", "run", old.RunID, "error", err)

@@ -334,10 +334,6 @@ func (s *session) Query(ctx context.Context, partition, prefix string) ([]ledger
 	return read(ctx, s, "ledger.Query", func() ([]ledger.Document, error) { return s.store.Query(ctx, partition, prefix) })
 }
 
-func (s *session) Delete(ctx context.Context, d ledger.Document) error {
-	return s.call(ctx, "ledger.Delete", func() error { return s.store.Delete(ctx, d) })
-}
-
 func (s *session) Publish(ctx context.Context, list ...events.Event) error {
 	return s.call(ctx, "Publish", func() error { s.bus.list = append(s.bus.list, list...); return nil })
 }

@@ -253,7 +253,7 @@ func TestSuperseded(t *testing.T) {
 		r.queue.send(old.body, 0)
 		r.run()
 		done := r.finished()
-		if len(done) != 2 || done[0].Outcome != OutcomeSuperseded || done[1].Outcome != events.OutcomeActive || r.world.o.Groups["on-demand"].Max != 9 {
+		if len(done) != 2 || done[0].Outcome != events.OutcomeSuperseded || done[1].Outcome != events.OutcomeActive || r.world.o.Groups["on-demand"].Max != 9 {
 			t.Errorf("%+v; %+v", done, r.world.o.Groups["on-demand"])
 		}
 	})

@@ -394,5 +394,3 @@ func (s stored) Put(ctx context.Context, d ledger.Document) error {
 func (s stored) Query(ctx context.Context, p, prefix string) ([]ledger.Document, error) {
 	return s.w.store.Query(ctx, p, prefix)
 }
-
-func (s stored) Delete(ctx context.Context, d ledger.Document) error { return s.w.store.Delete(ctx, d) }
