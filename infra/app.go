@@ -87,7 +87,7 @@ func templates(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(outdir)
+	defer func() { _ = os.RemoveAll(outdir) }() // a leftover lies in the directory for temporary files
 	app, err := newTemplateApp(root, outdir)
 	if err != nil {
 		return nil, err

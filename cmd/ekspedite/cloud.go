@@ -73,12 +73,12 @@ func (f *cloudFlags) start(ctx context.Context, progress io.Writer) (cloud *loca
 		Log:              slog.New(slog.NewTextHandler(logFile, nil)),
 	})
 	if err != nil {
-		logFile.Close()
+		_ = logFile.Close() // the error at hand says more
 		return nil, nil, fmt.Errorf("the embedded cloud did not start (its log: %s): %w", logFile.Name(), err)
 	}
 	return cloud, func() {
-		cloud.Close()
-		logFile.Close()
+		_ = cloud.Close() // what fails to close ends with the process, which is next
+		_ = logFile.Close()
 		remove()
 	}, nil
 }

@@ -90,7 +90,7 @@ func admin(ctx context.Context, out io.Writer, method, path string, body []byte)
 	if err != nil {
 		return fmt.Errorf("no embedded cloud answers at %s: %w", endpoint, err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // only read
 	if resp.StatusCode >= http.StatusBadRequest {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		return fmt.Errorf("%s", strings.TrimSpace(string(text)))

@@ -36,7 +36,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer binary.Close()
+	defer func() { _ = binary.Close() }() // only read
 	if info, err := binary.Stat(); err != nil {
 		return err
 	} else if !info.Mode().IsRegular() || info.Size() == 0 {
@@ -47,8 +47,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // fails, rightly, once it is renamed
-	defer file.Close()
+	defer func() { _ = os.Remove(file.Name()) }() // fails, rightly, once it is renamed
+	defer func() { _ = file.Close() }()           // fails, rightly, once it is closed below
 	if err := pack(file, binary); err != nil {
 		return err
 	}

@@ -9,4 +9,6 @@ package quietnode
 
 import "os"
 
-func init() { os.Setenv("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20") }
+func init() {
+	_ = os.Setenv("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20") // where it fails, the banner shows
+}

@@ -145,11 +145,11 @@ func (b builder) lock(ctx context.Context) (unlock func(), err error) {
 	for {
 		ok, err := tryLock(f)
 		if err != nil {
-			f.Close()
+			_ = f.Close() // nothing was written
 			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
 		if ok {
-			return func() { f.Close() }, nil // The lock goes with the descriptor.
+			return func() { _ = f.Close() }, nil // The lock goes with the descriptor, whatever Close says.
 		}
 		if !told {
 			b.say("another process is building Kubernetes: waiting for it")
@@ -158,7 +158,7 @@ func (b builder) lock(ctx context.Context) (unlock func(), err error) {
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
-			f.Close()
+			_ = f.Close() // nothing was written
 			return nil, fmt.Errorf("wait for the other build of Kubernetes: %w", ctx.Err())
 		}
 	}

@@ -29,7 +29,7 @@ func (b builder) build(ctx context.Context, version string, flags []string, path
 	b.say("building Kubernetes %s from source: the first build takes 5 to 15 minutes, later runs use %s", version, path)
 	start := time.Now()
 	temporary := path + temporarySuffix
-	defer os.Remove(temporary)
+	defer func() { _ = os.Remove(temporary) }() // fails, rightly, once it is renamed
 
 	args := append([]string{"build", "-v", "-o", temporary}, flags...)
 	cmd := b.command(ctx, append(args, ".")...)

@@ -203,7 +203,7 @@ func (c *child) call(ctx context.Context, method, path string, body, answer any)
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // only read
 	if response.StatusCode >= 300 {
 		var failure struct{ Error string }
 		if err := json.NewDecoder(response.Body).Decode(&failure); err != nil || failure.Error == "" {
@@ -225,7 +225,7 @@ func lastLines(path string, offset int64, n int) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	if info, err := f.Stat(); err == nil {
 		offset = max(offset, info.Size()-most)
 	}

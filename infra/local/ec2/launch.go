@@ -23,7 +23,6 @@ type launch struct {
 	template     *template
 	version      int64
 	tags         map[string]string // instances'
-	volumeTags   map[string]string
 	clientToken  string
 }
 

@@ -69,7 +69,8 @@ func (in *runIn) data() templateData {
 	}
 }
 
-// launchable are the resource types that RunInstances creates and can tag.
+// launchable are the resource types that RunInstances creates and can tag. The tags of all but instances end with IAM's
+// look at them (runNeeds): volumes, interfaces and Spot requests are only ids of an instance here, without tags to show.
 var launchable = []string{"instance", "volume", "network-interface", "spot-instances-request"}
 
 // tagsFor joins the tags that template and request give to one type of resource; the request's win.

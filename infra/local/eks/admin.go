@@ -87,7 +87,7 @@ func (a *admin) do(ctx context.Context, method, path, contentType string, body, 
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // only read
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err

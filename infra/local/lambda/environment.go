@@ -80,7 +80,7 @@ func (s *Service) startEnvironment(f *function, c Config) (*environment, error) 
 	stream := fmt.Sprintf("%s/[$LATEST]%s", e.started.UTC().Format("2006/01/02"), s.w.Hex(32))
 	read, write, err := os.Pipe()
 	if err != nil {
-		listener.Close()
+		_ = listener.Close() // the error at hand says more
 		return nil, err
 	}
 	e.out = newOutput(s, c, stream, read)
@@ -91,10 +91,10 @@ func (s *Service) startEnvironment(f *function, c Config) (*environment, error) 
 	e.cmd.Stdout, e.cmd.Stderr = write, write
 	e.cmd.SysProcAttr = detached()
 	err = e.cmd.Start()
-	write.Close()
+	_ = write.Close() // the child, if there is one, has its own
 	if err != nil {
-		listener.Close()
-		read.Close()
+		_ = listener.Close() // the error at hand says more
+		_ = read.Close()
 		return nil, invalid("function %s: %v: is %s built for this machine? Run `make build`", c.Name, err, path)
 	}
 	e.api = &http.Server{Handler: e.handler(), ReadHeaderTimeout: 10 * time.Second}
@@ -110,7 +110,7 @@ func (e *environment) watch(s *Service) {
 	e.kill() // what the process left behind in its group
 	e.out.drain()
 	e.out.close()
-	e.api.Close()
+	_ = e.api.Close() // its only client has ended
 	e.mu.Lock()
 	e.exitError = err
 	e.mu.Unlock()

@@ -60,7 +60,7 @@ func (o *output) close() {
 		o.part = nil
 	}
 	o.mu.Unlock()
-	o.pipe.Close() // without the lock: it waits for run, which may wait for the lock
+	_ = o.pipe.Close() // only read; without the lock: it waits for run, which may wait for the lock
 }
 
 // pump reads all that is there; it is done at the end of the file.

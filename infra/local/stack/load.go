@@ -262,7 +262,7 @@ func create(order []*node, scopes []*scope, providers Providers) (*Stack, error)
 	for _, n := range order {
 		// A resource may stand between two templates, so the exports known so far are looked at before each.
 		for _, s := range scopes {
-			s.publish(st)
+			_ = s.publish(st) // values may still be missing: the call after the last resource tells
 		}
 		c, err := n.create(providers)
 		var later errLater
@@ -325,14 +325,15 @@ func (s *scope) publish(st *Stack) error {
 			errs = append(errs, fmt.Errorf("%s: output %s: %w", s.template, name, err))
 			continue
 		}
-		st.Outputs[key] = v
 		if o.Export != nil {
 			export, err := s.text(o.Export.Name)
 			if err != nil {
-				errs = append(errs, err)
+				errs = append(errs, fmt.Errorf("%s: name of export %s: %w", s.template, name, err))
+				continue // not done, so that the next call tries again
 			}
 			s.exports[export] = v
 		}
+		st.Outputs[key] = v
 	}
 	return errors.Join(errs...)
 }

@@ -91,6 +91,18 @@ func TestImportsOrderTemplates(t *testing.T) {
 	}
 }
 
+// The value is known from the start, the name only once the resource is.
+func TestExportWaitsForItsName(t *testing.T) {
+	st, _, err := load(t, nil, `{"Resources": {"A": {"Type": "X::A"}},
+	"Outputs": {"O": {"Value": "v", "Export": {"Name": {"Fn::Sub": "${A}-name"}}}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(st.Exports) != 1 || st.Exports[st.Resources[0].Created.Ref+"-name"] != "v" {
+		t.Errorf("exports %v", st.Exports)
+	}
+}
+
 func TestAllProblemsAtOnce(t *testing.T) {
 	_, e, err := load(t, map[string]string{"Foreign": "1"}, `{
 	"Parameters": {"Needed": {"Type": "String"}},

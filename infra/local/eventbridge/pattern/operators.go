@@ -295,15 +295,15 @@ func parseWildcard(s string) ([]string, error) {
 	for i := 0; i < len(s); i++ {
 		wasStar := star
 		star = false
-		switch {
-		case s[i] == '*':
+		switch s[i] {
+		case '*':
 			if wasStar {
 				return nil, reason("Consecutive wildcard characters at pos %d", i)
 			}
 			star = true
 			parts = append(parts, b.String())
 			b.Reset()
-		case s[i] == '\\':
+		case '\\':
 			i++
 			if i == len(s) || s[i] != '*' && s[i] != '\\' {
 				return nil, reason("Invalid escape character at pos %d", i)
