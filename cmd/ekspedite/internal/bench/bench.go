@@ -43,7 +43,8 @@ type Result struct {
 	BigEventToCordon  float64 `json:"bigEventToCordonMs"`
 	BigAllEvicted     float64 `json:"bigEventToAllEvictionsMs"`
 	BigKubernetes     int64   `json:"bigKubernetesCalls"`
-	BigCPU            float64 `json:"bigCpuMs"` // CPU of the function's process over the whole drain
+	BigCPU            float64 `json:"bigCpuMs"`         // of all its invocations, until the node is empty
+	BigEvictionCPU    float64 `json:"bigEvictionCpuMs"` // of the invocation that evicts
 	FunctionPeakRSSMB int     `json:"functionPeakMemoryMB"`
 }
 

@@ -67,6 +67,8 @@ func (r *Result) bigNode(ctx context.Context, o Options, s *scene.Scene, v *scen
 	})
 	r.BigKubernetes = run.Counts["kubernetesCalls"]
 	r.BigCPU = milliseconds(after.CPUTotal - before.CPUTotal)
+	looks := after.CPU[max(0, len(after.CPU)-(after.Invocations-before.Invocations)):]
+	r.BigEvictionCPU = milliseconds(percentile(looks, 100))
 	return err
 }
 
@@ -84,6 +86,7 @@ func (r Result) Print(w io.Writer) {
 	row("binary", "%.1f MB", float64(r.BinaryBytes)/1e6, "")
 	row(fmt.Sprintf("node with %d pods: event to last eviction accepted", r.BigNodePods), "%.0f ms", r.BigAllEvicted, "24,200 ms; 1,200 ms with qps 200")
 	row("  Kubernetes API calls", "%d", r.BigKubernetes, "349")
-	row("  CPU of the function", "%.1f ms", r.BigCPU, "")
+	row("  CPU of the invocation that evicts", "%.1f ms", r.BigEvictionCPU, "")
+	row("  CPU of all invocations until the node is empty", "%.1f ms", r.BigCPU, "")
 	row("peak memory of the function", "%d MB", r.FunctionPeakRSSMB, "71 MB")
 }
