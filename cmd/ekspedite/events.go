@@ -45,7 +45,11 @@ aws.…) cannot be put by customers on AWS; the embedded cloud emits them on its
 				if os.Getenv("AWS_ENDPOINT_URL") == "" {
 					return usageError{errors.New("AWS accepts events of its own sources from nobody else: set AWS_ENDPOINT_URL to an embedded cloud")}
 				}
-				return admin(cmd.Context(), cmd.OutOrStdout(), http.MethodPost, "/events", body)
+				if err := admin(cmd.Context(), io.Discard, http.MethodPost, "/events", body); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is on the embedded cloud's default bus\n", e.Kind)
+				return nil
 			}
 			cfg, err := awscloud.Load(cmd.Context())
 			if err != nil {
