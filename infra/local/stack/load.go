@@ -317,7 +317,11 @@ func (s *scope) publish(st *Stack) error {
 			continue
 		}
 		o := s.doc.Outputs[name]
-		if exists, err := s.exists(o.Condition); err != nil || !exists {
+		exists, err := s.exists(o.Condition)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: condition of output %s: %w", s.template, name, err))
+		}
+		if err != nil || !exists {
 			continue
 		}
 		v, err := s.text(o.Value)

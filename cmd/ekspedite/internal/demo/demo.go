@@ -159,7 +159,7 @@ func (d *demo) conclude(wanted int) {
 	d.summary.EventToCordonMs, d.summary.EventToLastEvictionMs = since(d.cordon), since(d.lastEvict)
 	d.summary.EventToReplacementReadyMs = since(d.replaced)
 	d.summary.PodsDisrupted, d.summary.PDBViolations = len(d.disrupted), d.violations
-	d.summary.UnusedGrants, d.summary.DeniedCalls = len(d.Cloud.IAM.Unused()), len(d.Cloud.IAM.Denied())
+	d.summary.DeniedCalls = len(d.Cloud.IAM.Denied())
 	d.summary.check(wanted)
 }
 

@@ -23,7 +23,6 @@ type Summary struct {
 	PDBViolations             int      `json:"pdbViolations"`
 	PodsForced                int      `json:"podsForced"`
 	RunOutcome                string   `json:"runOutcome"`
-	UnusedGrants              int      `json:"unusedGrants"`
 	DeniedCalls               int      `json:"deniedCalls"`
 	TotalMs                   int64    `json:"totalMs"`
 	Failures                  []string `json:"failures"`

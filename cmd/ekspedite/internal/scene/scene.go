@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,4 +124,11 @@ func (s *Scene) Admin(cluster string) (*kube.Client, error) {
 func (s *Scene) Interrupt(instanceID string) (time.Time, error) {
 	at := time.Now()
 	return at, s.Cloud.EC2.Interrupt(instanceID, "terminate")
+}
+
+// Finished lists the finished runs that were reported so far.
+func (s *Scene) Finished() []events.RunFinished {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.finished)
 }
