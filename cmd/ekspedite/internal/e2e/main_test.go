@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -74,7 +75,17 @@ func cloud(t *testing.T, injected faults.Config) *local.Cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, g := range []string{"ClusterLogGroup", "InterruptionLogGroup"} {
+				if r, ok := c.Stack.Find(g); ok {
+					lines := c.Logs.Lines(r.Ref)
+					t.Logf("%s:\n%s", g, strings.Join(lines[max(0, len(lines)-60):], "\n"))
+				}
+			}
+		}
+		c.Close()
+	})
 	return c
 }
 
