@@ -82,8 +82,10 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		Code:        code(cluster),
 		// One step of many clusters: some tens of calls, of which the slow ones (a NAT gateway, a role that has to
 		// become visible) are waited for by deferring, not here.
-		Timeout:    2 * time.Minute,
-		Visibility: 12 * time.Minute,
+		Timeout: 2 * time.Minute,
+		// As long as the lease of an invocation that died keeps others away from its cluster, and no longer: with six times
+		// the timeout, a cluster whose invocation died would stand still for twelve minutes.
+		Visibility: 150 * time.Second,
 		// It waits for AWS most of the time; its memory is the SDK and one batch of specs, some 30 MiB.
 		Memory: 512,
 		// 50 clusters at work at once. EC2 lets an account change its networks a few times a second, and EKS creates and
@@ -92,7 +94,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		// Requests are somebody's will and do not grow stale. Four days get over a long weekend, and leave ten of the
 		// dead-letter queue's fourteen for what ends there.
 		Retention: 4 * 24 * time.Hour,
-		// A continuation may lawfully be delayed for 15 minutes, and a failed attempt adds 12. Later than two sweeps, a
+		// A continuation may lawfully be delayed for 15 minutes, and a lost attempt adds 2.5. Later than two sweeps, a
 		// cluster is no longer looked after.
 		Late: 30 * time.Minute,
 		Environment: environment(map[string]*string{

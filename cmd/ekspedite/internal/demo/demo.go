@@ -70,7 +70,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	d.timeline.section("Asking for the cluster of %s by an event on the bus", file)
 	d.summary.Cluster = "demo"
-	client, err := d.scene.Apply(ctx, string(spec), d.summary.Cluster, 3*time.Minute)
+	client, err := d.scene.Apply(ctx, string(spec), d.summary.Cluster, 5*time.Minute)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,10 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
+// patience with the creation of a cluster: seconds as a rule, and 150 s more if an invocation dies, whose message and lease
+// have to time out first.
+const patience = 5 * time.Minute
+
 const stubborn = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"stubborn","namespace":"default"},"spec":{"replicas":10,
 "selector":{"matchLabels":{"app":"stubborn"}},"template":{"metadata":{"labels":{"app":"stubborn"}},"spec":{"terminationGracePeriodSeconds":4,
 "containers":[{"name":"main","image":"public.ecr.aws/nginx/nginx:1.29"}]}}}}`
@@ -32,7 +36,7 @@ func TestABudgetHoldsUntilTheGraceRunsOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := s.Apply(t.Context(), string(spec), "demo", 2*time.Minute)
+	client, err := s.Apply(t.Context(), string(spec), "demo", patience)
 	if err != nil {
 		t.Fatal(err)
 	}
