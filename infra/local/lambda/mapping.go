@@ -200,6 +200,8 @@ func (m *mapping) process(ctx context.Context, batch []Message) {
 	}
 	if r.FunctionError != "" {
 		m.note("PROBLEM: Function call failed")
+		m.s.w.Log.Warn("embedded cloud: a function failed; its batch comes back after the visibility timeout",
+			"function", m.functionARN, "messages", len(batch), "error", r.FunctionError, "response", truncate(string(r.Payload), 300))
 		return
 	}
 	done := batch
