@@ -63,6 +63,8 @@ type ClusterApplyRequested struct {
 	Spec string `json:"spec"`
 	// DryRun asks for the plan only.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Prune asks for the end of what ekspedite made for the cluster and is not in the spec any more: node groups, add-ons, …
+	Prune bool `json:"prune,omitempty"`
 }
 
 func (p *ClusterApplyRequested) check(*Envelope) *fault {
@@ -83,6 +85,7 @@ const SweepScheduleInput = `{"version":"0","id":"<aws.scheduler.execution-id>","
 type ClusterContinuation struct {
 	RunID     string `json:"runId"`
 	Cluster   string `json:"cluster"`
+	Region    string `json:"region,omitempty"` // empty: the function's own
 	RequestID string `json:"requestId,omitempty"`
 	// StartedAt is when the run began.
 	StartedAt time.Time `json:"startedAt"`
@@ -147,6 +150,7 @@ func (p *DrainContinuation) check(*Envelope) *fault {
 // Subject is what a run is about. A run on an instance that never became a node has no Node.
 type Subject struct {
 	Cluster    string `json:"cluster,omitempty"`
+	Region     string `json:"region,omitempty"`
 	Node       string `json:"node,omitempty"`
 	InstanceID string `json:"instanceId,omitempty"`
 	NodeGroup  string `json:"nodeGroup,omitempty"`

@@ -91,8 +91,8 @@ func howToReach(w io.Writer, cloud *local.Cloud) {
 	// The AWS CLI 1.45 ignores AWS_ENDPOINT_URL for SQS and would ask AWS itself.
 	fmt.Fprintf(w, "  alias aws='aws --endpoint-url %s'\n", cloud.Endpoint())
 	fmt.Fprintf(w, "  aws eks list-clusters; aws ec2 describe-instances; aws sqs list-queues\n")
-	for _, c := range cloud.EKS.Clusters() {
-		fmt.Fprintf(w, "  kubectl --kubeconfig %s get nodes,pods -A    # cluster %s\n", c.AdminKubeconfig, c.Name)
+	for _, c := range cloud.Clusters() {
+		fmt.Fprintf(w, "  kubectl --kubeconfig %s get nodes,pods -A    # cluster %s in %s\n", c.AdminKubeconfig, c.Name, c.Region)
 	}
 	fmt.Fprintf(w, "  build/ekspedite local interrupt --instance i-…; build/ekspedite local grants; build/ekspedite local calls\n")
 }

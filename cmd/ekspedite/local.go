@@ -17,7 +17,7 @@ func localCommand() *cobra.Command {
 	c := &cobra.Command{Use: "local", Short: "The embedded cloud"}
 	c.AddCommand(localUp(), localInterrupt(), localGet("calls", "Print the API calls that were served, one JSON line each"),
 		localGet("grants", "Print what IAM granted and was used, what was never used, and what was denied"),
-		localGet("lambda", "Print the functions' statistics"), localGet("clusters", "Print the clusters with endpoint and kubeconfig"))
+		localGet("lambda", "Print the functions' statistics"), localGet("clusters", "Print the clusters of all Regions with endpoint and kubeconfig"))
 	return c
 }
 

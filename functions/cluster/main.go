@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"github.com/ekspedite/ekspedite/shared/access"
 	"github.com/ekspedite/ekspedite/shared/apply"
@@ -10,40 +11,67 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/observe"
-	"github.com/ekspedite/ekspedite/shared/plan"
 	"github.com/ekspedite/ekspedite/shared/start"
 	"github.com/ekspedite/ekspedite/shared/work/cluster"
 )
 
 func main() {
 	start.Run("cluster", true, func(f start.Function) handler.Work {
-		networks, roles, eks := awscloud.NewNetworks(f.Config), awscloud.NewRoles(f.Config), awscloud.NewClusters(f.Config)
-		inside := kubernetes{&access.Directory{Describe: eks.Cluster, Token: awscloud.NewTokens(f.Config, f.Now).Token, Now: f.Now}}
 		w := &cluster.Work{
-			Observe: observe.Clusters{Networks: networks, Roles: roles, EKS: eks, Kubernetes: inside},
-			Apply:   apply.ClusterWriter{VPCs: networks, Gateways: networks, Routes: networks, Roles: roles, EKS: eks, Access: inside}.Do,
-			Ledger:  f.Ledger, Bus: f.Bus, Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL),
-			InterruptionRole: f.InterruptionRoleARN, Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now, Metrics: f.Metrics,
+			Open: regions(f), Ledger: f.Ledger, Bus: f.Bus, Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL),
+			InterruptionRole: f.InterruptionRoleARN, Role: f.RoleARN, Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now,
+			Metrics: f.Metrics,
 		}
 		return w.Handle
 	})
 }
 
-// kubernetes narrows the directory's clients to what this function does with them.
-type kubernetes struct{ *access.Directory }
-
-func (k kubernetes) ClusterAccess(ctx context.Context, name, role string) (fleet.ClusterAccess, error) {
-	client, err := k.Client(ctx, name)
-	if err != nil {
-		return fleet.ClusterAccess{}, err
+// regions opens each Region once in the life of the execution environment.
+func regions(f start.Function) func(region string) cluster.Reach {
+	base := awscloud.NewBudget(f.Concurrency).Within(f.Config)
+	var mu sync.Mutex
+	open := map[string]cluster.Reach{}
+	return func(region string) cluster.Reach {
+		mu.Lock()
+		defer mu.Unlock()
+		r, ok := open[region]
+		if !ok {
+			cfg := awscloud.InRegion(base, region)
+			aws := awscloud.NewRegion(cfg)
+			inside := objects{&access.Directory{Describe: awscloud.NewClusters(cfg).Cluster, Token: awscloud.NewTokens(cfg, f.Now).Token, Now: f.Now}}
+			r = cluster.Reach{
+				Observe: observe.Clusters{AWS: aws, Kubernetes: inside, Now: f.Now},
+				Apply:   apply.ClusterWriter{AWS: aws, Kubernetes: inside}.Do,
+			}
+			open[region] = r
+		}
+		return r
 	}
-	return client.ClusterAccess(ctx, role)
 }
 
-func (k kubernetes) PutClusterAccess(ctx context.Context, a plan.PutClusterAccess) error {
-	client, err := k.Client(ctx, a.Cluster)
+// objects narrows the directory's clients to what this function does with them.
+type objects struct{ *access.Directory }
+
+func (k objects) Object(ctx context.Context, name string, ref fleet.Ref) (fleet.Resource, error) {
+	client, err := k.Client(ctx, name)
+	if err != nil {
+		return fleet.Resource{}, err
+	}
+	return client.Object(ctx, ref)
+}
+
+func (k objects) Apply(ctx context.Context, name string, object fleet.Props) error {
+	client, err := k.Client(ctx, name)
 	if err != nil {
 		return err
 	}
-	return client.PutClusterAccess(ctx, a.Access)
+	return client.ApplyObject(ctx, object)
+}
+
+func (k objects) Delete(ctx context.Context, name string, object fleet.Props) error {
+	client, err := k.Client(ctx, name)
+	if err != nil {
+		return err
+	}
+	return client.DeleteObject(ctx, object)
 }

@@ -18,7 +18,7 @@ import (
 const adminPrefix = "/_ekspedite"
 
 // admin is the API with which to watch and poke the cloud. It asks for no signature, so it must be out of reach of web
-// pages: see guard.
+// pages: see guard. What it shows is of all Regions, but for functions, metrics and alarms: these are the home Region's.
 func (c *Cloud) admin() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(method, path string, h http.HandlerFunc) { mux.HandleFunc(method+" "+adminPrefix+path, h) }
@@ -35,17 +35,24 @@ func (c *Cloud) admin() http.Handler {
 	get("/metrics", func() any { return c.metrics() })
 	get("/alarms", func() any { return c.Logs.Alarms() })
 	get("/stack", func() any { return c.resources() })
-	get("/clusters", func() any { return c.EKS.Clusters() })
-	handle("POST", "/tokenreview/{cluster}", c.tokenReview)
-	handle("POST", "/interrupt", post(func(in struct{ InstanceID, Action string }) error { return c.EC2.Interrupt(in.InstanceID, in.Action) }))
+	get("/clusters", func() any { return c.Clusters() })
+	handle("POST", "/tokenreview/{region}/{cluster}", c.tokenReview)
+	handle("POST", "/interrupt", post(func(in struct{ InstanceID, Action string }) error {
+		return c.machines(in.InstanceID).Interrupt(in.InstanceID, in.Action)
+	}))
 	handle("POST", "/events", post(c.emit))
-	handle("POST", "/rebalance", post(func(in struct{ InstanceID string }) error { return c.EC2.Recommend(in.InstanceID) }))
+	handle("POST", "/rebalance", post(func(in struct{ InstanceID string }) error {
+		return c.machines(in.InstanceID).Recommend(in.InstanceID)
+	}))
 	handle("POST", "/capacity", post(func(in struct {
 		InstanceType, AZ, Market string
 		Available                bool
 	}) error {
-		c.EC2.SetCapacity(in.InstanceType, in.AZ, in.Market, in.Available)
-		return nil
+		machines, err := c.machinesIn(in.AZ)
+		if err == nil {
+			machines.SetCapacity(in.InstanceType, in.AZ, in.Market, in.Available)
+		}
+		return err
 	}))
 	return guard(mux)
 }
@@ -186,11 +193,16 @@ func (c *Cloud) resources() any {
 
 // tokenReview is the webhook by which a cluster's API server asks whose bearer token it was shown.
 func (c *Cloud) tokenReview(w http.ResponseWriter, r *http.Request) {
+	region, err := c.In(r.PathValue("region"))
+	if err != nil {
+		writeJSON(w, http.StatusNotFound, problem{err.Error()})
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, problem{err.Error()})
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(c.EKS.Review(r.PathValue("cluster"), body))
+	_, _ = w.Write(region.EKS.Review(r.PathValue("cluster"), body))
 }

@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,12 +27,14 @@ import (
 
 // Options say what cloud to start. The zero value is a working one without templates.
 type Options struct {
-	Listen  string        // loopback only; 127.0.0.1:0 when empty
-	Region  string        // us-east-1 when empty
-	Account string        // 123456789012 when empty
-	Profile world.Profile // world.Fast when empty
-	Seed    uint64
-	Faults  *faults.Config // faults.Hostile when nil
+	Listen string // loopback only; 127.0.0.1:0 when empty
+	// InMemory opens no port: calls come by RoundTrip. A test can then run the cloud in a synctest bubble.
+	InMemory bool
+	Region   string        // the home Region, where templates are loaded; us-east-1 when empty
+	Account  string        // 123456789012 when empty
+	Profile  world.Profile // world.Fast when empty
+	Seed     uint64
+	Faults   *faults.Config // faults.Hostile when nil
 
 	// AccessKey and SecretKey of the account's root user; well-known ones when empty.
 	AccessKey, SecretKey string
@@ -55,19 +59,24 @@ type Options struct {
 	Log *slog.Logger // slog.Default when nil
 }
 
-// Cloud is a running embedded cloud.
+// Cloud is a running embedded cloud. Its own services are the home Region's: see In for others.
 type Cloud struct {
 	Services
 	World  *world.World
 	Faults *faults.Injector
 	Stack  *stack.Stack // nil without templates
 
+	options              Options
 	endpoint             string
 	accessKey, secretKey string
 	server               *http.Server
 	calls, events        *feed
 	temporary            string // folder to remove
 	started              time.Time
+
+	mu      sync.Mutex
+	regions map[string]*Regional // those in use, by name
+	closing bool
 
 	once    sync.Once
 	stopped chan struct{}
@@ -77,6 +86,10 @@ type Cloud struct {
 func Start(ctx context.Context, o Options) (*Cloud, error) {
 	o.Listen = cmp.Or(o.Listen, "127.0.0.1:0")
 	if err := loopback(o.Listen); err != nil {
+		return nil, err
+	}
+	o.Region = cmp.Or(o.Region, "us-east-1")
+	if _, err := world.FindRegion(o.Region); err != nil {
 		return nil, err
 	}
 	if o.Profile.Name == "" {
@@ -99,26 +112,34 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 		}
 		o.DataDir, c.temporary = dir, dir
 	}
-	listener, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return nil, errors.Join(err, c.removeTemporary())
+	var listener net.Listener
+	if c.endpoint = "http://embedded.invalid"; !o.InMemory {
+		var err error
+		if listener, err = net.Listen("tcp", o.Listen); err != nil {
+			return nil, errors.Join(err, c.removeTemporary())
+		}
+		c.endpoint = "http://" + listener.Addr().String()
 	}
-	c.endpoint = "http://" + listener.Addr().String()
-	c.World = world.New(cmp.Or(o.Account, "123456789012"), cmp.Or(o.Region, "us-east-1"), o.Profile, o.Seed, o.Log)
+	c.options = o
+	c.World = world.New(cmp.Or(o.Account, "123456789012"), o.Region, o.Profile, o.Seed, o.Log)
 	c.Faults = faults.New(c.World, *o.Faults)
-	c.Services = newServices(c, o)
+	c.Global = newGlobal(c, o)
+	c.Regional = newRegional(c, c.World, o.DataDir)
+	c.regions = map[string]*Regional{o.Region: c.Regional}
 	c.accessKey, c.secretKey = c.IAM.RootCredentials()
 
 	gateway := &wire.Gateway{
-		Account: c.World.Account, Region: c.World.Region, Credentials: c.IAM, Authorizer: c.IAM, Log: o.Log, NewID: c.World.UUID,
+		Account: c.World.Account, Region: c.World.Region, Elsewhere: c.elsewhere, Credentials: c.IAM, Authorizer: c.IAM, Log: o.Log, NewID: c.World.UUID,
 		Before: c.Faults.Before, After: func(r wire.Record) { c.calls.add(r) },
 	}
-	gateway.Register(c.Services.apis()...)
+	gateway.Register(slices.Concat(c.Global.apis(), c.Regional.apis())...)
 	mux := http.NewServeMux()
 	mux.Handle(adminPrefix+"/", c.admin())
 	mux.Handle("/", gateway)
 	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = c.server.Serve(listener) }() // ends with Close
+	if listener != nil {
+		go func() { _ = c.server.Serve(listener) }() // ends with Close
+	}
 
 	if err := c.load(o); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -164,6 +185,22 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// RoundTrip serves a call in the caller's own goroutine, without the network. It is a http.RoundTripper.
+func (c *Cloud) RoundTrip(r *http.Request) (*http.Response, error) {
+	in := r.Clone(r.Context())
+	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:1"
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	defer in.Body.Close() //nolint:errcheck // it was read
+	w := httptest.NewRecorder()
+	c.server.Handler.ServeHTTP(w, in)
+	return w.Result(), nil
+}
+
 // Endpoint is the base URL of all services: AWS_ENDPOINT_URL.
 func (c *Cloud) Endpoint() string { return c.endpoint }
 
@@ -180,9 +217,7 @@ func (c *Cloud) Done() <-chan struct{} { return c.stopped }
 func (c *Cloud) Close() error {
 	var err error
 	c.once.Do(func() {
-		c.EKS.Close()
-		c.World.Close()
-		c.Lambda.Close()
+		c.end()
 		err = errors.Join(c.server.Close(), c.removeTemporary())
 		close(c.stopped)
 	})

@@ -7,24 +7,59 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/autoscaling"
+	"github.com/ekspedite/ekspedite/infra/local/codepipeline"
 	"github.com/ekspedite/ekspedite/infra/local/dynamodb"
 	"github.com/ekspedite/ekspedite/infra/local/ec2"
 	"github.com/ekspedite/ekspedite/infra/local/eks"
+	"github.com/ekspedite/ekspedite/infra/local/elb"
 	"github.com/ekspedite/ekspedite/infra/local/eventbridge"
 	"github.com/ekspedite/ekspedite/infra/local/iam"
+	"github.com/ekspedite/ekspedite/infra/local/kms"
 	"github.com/ekspedite/ekspedite/infra/local/lambda"
 	"github.com/ekspedite/ekspedite/infra/local/logs"
+	"github.com/ekspedite/ekspedite/infra/local/pricing"
+	"github.com/ekspedite/ekspedite/infra/local/s3"
 	"github.com/ekspedite/ekspedite/infra/local/scheduler"
+	"github.com/ekspedite/ekspedite/infra/local/servicequotas"
 	"github.com/ekspedite/ekspedite/infra/local/sqs"
+	"github.com/ekspedite/ekspedite/infra/local/ssm"
 	"github.com/ekspedite/ekspedite/infra/local/stack"
 	"github.com/ekspedite/ekspedite/infra/local/sts"
 	"github.com/ekspedite/ekspedite/infra/local/wire"
+	"github.com/ekspedite/ekspedite/infra/local/world"
 )
 
-// Services are the emulated services of a cloud.
+// Services are the emulated services of a cloud: those that all Regions have in common, and those of the home Region.
 type Services struct {
-	IAM         *iam.Service
-	STS         *sts.Service
+	Global
+	*Regional
+}
+
+// Global are the services of which there is one, which answers in every Region.
+type Global struct {
+	IAM     *iam.Service
+	STS     *sts.Service
+	S3      *s3.Service // names are global, buckets are not: each says which Region is its own
+	Pricing *pricing.Service
+}
+
+func newGlobal(c *Cloud, o Options) Global {
+	var s Global
+	w := c.World
+	s.IAM = iam.New(w, iam.Options{AccessKeyID: o.AccessKey, SecretAccessKey: o.SecretKey})
+	s.STS = sts.New(w, s.IAM)
+	s.S3 = s3.New(w, c.bus)
+	s.Pricing = pricing.New(priced)
+	return s
+}
+
+func (s Global) apis() []*wire.Service {
+	return []*wire.Service{s.IAM.API(), s.STS.API(), s.S3.API(), s.Pricing.API()}
+}
+
+// Regional are the services that every Region has for itself. They know nothing of those in other Regions: not their
+// resources, and not their events, which go to the Region's own default bus.
+type Regional struct {
 	SQS         *sqs.Service
 	Logs        *logs.Service
 	Lambda      *lambda.Service
@@ -34,36 +69,73 @@ type Services struct {
 	EC2         *ec2.Service
 	AutoScaling *autoscaling.Service
 	EKS         *eks.Service
+
+	KMS           *kms.Service
+	ServiceQuotas *servicequotas.Service
+	SSM           *ssm.Service
+	ELB           *elb.Service
+	CodePipeline  *codepipeline.Service
 }
 
-// newServices makes all services, each after those that it uses.
-func newServices(c *Cloud, o Options) Services {
-	w, f := c.World, c.Faults
-	var s Services
-	s.IAM = iam.New(w, iam.Options{AccessKeyID: o.AccessKey, SecretAccessKey: o.SecretKey})
-	s.STS = sts.New(w, s.IAM)
+// newRegional makes the services of the Region that w is seen from, each after those that it uses. dir is for the
+// clusters' data.
+func newRegional(c *Cloud, w *world.World, dir string) *Regional {
+	o, f, roles := c.options, c.Faults, roles{c.IAM, w.Region}
+	s := new(Regional)
 	s.SQS = sqs.New(w, c.Endpoint, iam.EvaluateResourcePolicy, sqs.Faults{Duplicate: f.Duplicate, Reorder: f.Reorder})
 	s.Logs = logs.New(w)
 	host := o.Lambda
 	host.Endpoint, host.BinDir = c.endpoint, o.BinDir
-	s.Lambda = lambda.New(w, s.IAM, s.Logs, queues{s.SQS}, host)
-	s.EventBridge = eventbridge.New(w, watchedQueues{s.SQS, c.events}, watchedFunctions{s.Lambda, c.events}, s.Logs, s.IAM, eventbridge.Faults{Duplicate: f.Duplicate, Delay: f.Delay})
+	s.Lambda = lambda.New(w, roles, s.Logs, queues{s.SQS}, host)
+	s.EventBridge = eventbridge.New(w, watchedQueues{s.SQS, c.events}, watchedFunctions{s.Lambda, c.events}, s.Logs, roles, eventbridge.Faults{Duplicate: f.Duplicate, Delay: f.Delay})
 	s.EventBridge.Watch(func(bus string, event []byte) {
 		c.events.add(seen{Time: time.Now(), Kind: "event", Bus: bus, Event: event})
 	})
 	s.EC2 = ec2.New(w, s.EventBridge, ec2.Options{
-		Stale: f.Stale, ProfileRole: s.IAM.ProfileRole,
+		Stale: f.Stale, ProfileRole: c.IAM.ProfileRole,
 		Insufficient: func(string, string, string) bool { return f.InsufficientCapacity() },
 	})
-	s.Scheduler = scheduler.New(w, s.SQS, s.Lambda, s.EventBridge, s.IAM, scheduler.Faults{Duplicate: f.Duplicate})
+	s.Scheduler = scheduler.New(w, s.SQS, s.Lambda, s.EventBridge, roles, scheduler.Faults{Duplicate: f.Duplicate})
 	s.DynamoDB = dynamodb.New(w, dynamodb.Options{Stale: f.Stale})
+	s.KMS = kms.New(w)
+	s.ServiceQuotas = servicequotas.New(w, s.EC2)
+	s.SSM = ssm.New(w, images())
+	s.ELB = elb.New(w, s.EC2)
+	s.CodePipeline = codepipeline.New(w, s.Lambda)
 	s.AutoScaling = autoscaling.New(w, s.EC2, s.EventBridge, notifications{s.SQS})
 	s.EKS = eks.New(w, eks.Options{
-		Launcher: o.launcher(), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: s.IAM, STS: s.STS,
-		Dir: o.DataDir, TokenWebhook: func(cluster string) string { return c.endpoint + adminPrefix + "/tokenreview/" + cluster },
+		Launcher: o.launcher(), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: roles, STS: c.STS, Logs: s.Logs, Dir: dir,
+		TokenWebhook: func(cluster string) string {
+			return c.endpoint + adminPrefix + "/tokenreview/" + w.Region + "/" + cluster
+		},
 		PlatformUpdate: f.PlatformUpdate,
 	})
 	return s
+}
+
+func (s *Regional) apis() []*wire.Service {
+	return []*wire.Service{s.SQS.API(), s.Logs.API(), s.Lambda.API(), s.EventBridge.API(), s.Scheduler.API(), s.DynamoDB.API(),
+		s.EC2.API(), s.AutoScaling.API(), s.EKS.API(), s.KMS.API(), s.ServiceQuotas.API(), s.SSM.API(), s.ELB.API(), s.CodePipeline.API()}
+}
+
+// providers make the resources of templates.
+func (s Services) providers() stack.Providers {
+	all := stack.Providers{}
+	for _, p := range []stack.Providers{s.IAM.Providers(), s.SQS.Providers(), s.Logs.Providers(), s.Lambda.Providers(),
+		s.EventBridge.Providers(), s.Scheduler.Providers(), s.DynamoDB.Providers(), s.S3.Providers()} {
+		maps.Copy(all, p)
+	}
+	return all
+}
+
+// roles is IAM as the services of a Region use it: what they do in a role's name, they do in their own Region.
+type roles struct {
+	*iam.Service
+	region string
+}
+
+func (r roles) AuthorizeRole(roleARN string, need wire.Need) error {
+	return r.Service.AuthorizeRole(roleARN, need.In(r.region))
 }
 
 // launcher starts control planes: the one given, or else real Kubernetes.
@@ -78,20 +150,6 @@ func (o Options) launcher() eks.Launcher {
 		}
 	}
 	return eks.Kubernetes{Binary: binary}
-}
-
-func (s Services) apis() []*wire.Service {
-	return []*wire.Service{s.IAM.API(), s.STS.API(), s.SQS.API(), s.Logs.API(), s.Lambda.API(), s.EventBridge.API(), s.Scheduler.API(), s.DynamoDB.API(),
-		s.EC2.API(), s.AutoScaling.API(), s.EKS.API()}
-}
-
-func (s Services) providers() stack.Providers {
-	all := stack.Providers{}
-	for _, p := range []stack.Providers{s.IAM.Providers(), s.SQS.Providers(), s.Logs.Providers(), s.Lambda.Providers(),
-		s.EventBridge.Providers(), s.Scheduler.Providers(), s.DynamoDB.Providers()} {
-		maps.Copy(all, p)
-	}
-	return all
 }
 
 // notifications is SQS as Auto Scaling uses it.

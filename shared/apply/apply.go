@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
@@ -18,10 +19,12 @@ type Result struct {
 	Action plan.Action
 	At     time.Time // when it was over
 	Err    error     // nil when done; classed by package fault
+	// Update is what AWS goes on with in the background; zero if the action is all done.
+	Update fleet.Update
 }
 
-// Do carries out one action.
-type Do func(ctx context.Context, a plan.Action) error
+// Do carries out one action. If AWS goes on with it in the background, the update says under which id.
+type Do func(ctx context.Context, a plan.Action) (fleet.Update, error)
 
 // Step runs a step's actions, at most width at a time, and returns the results in the order of the actions. Actions of
 // one lane (see plan.Laned) run one after another, and once one of them is blocked the rest of its lane is not tried.
@@ -38,14 +41,14 @@ func Step(ctx context.Context, s plan.Step, width int, now func() time.Time, do 
 			var blocked error
 			for _, i := range lane {
 				a := s.Actions[i]
-				err := blocked
+				update, err := fleet.Update{}, blocked
 				if err == nil {
-					err = throttled(ctx, a, do)
+					update, err = throttled(ctx, a, do)
 				}
 				if fault.Is(err, fault.Blocked) && len(lane) > 1 {
 					blocked = err
 				}
-				results[i] = Result{a, now(), err}
+				results[i] = Result{Action: a, At: now(), Err: err, Update: update}
 			}
 		})
 	}
@@ -77,15 +80,15 @@ const (
 	throttlePause = 100 * time.Millisecond
 )
 
-func throttled(ctx context.Context, a plan.Action, do Do) error {
+func throttled(ctx context.Context, a plan.Action, do Do) (fleet.Update, error) {
 	pause := throttlePause
 	for try := 1; ; try++ {
 		if err := ctx.Err(); err != nil {
-			return err
+			return fleet.Update{}, err
 		}
-		err := do(ctx, a)
+		update, err := do(ctx, a)
 		if !fault.Is(err, fault.Throttled) || try == throttleTries || !wait(ctx, max(pause, fault.RetryAfter(err))+jitter(a, try, pause)) {
-			return err
+			return update, err
 		}
 		pause *= 2
 	}
@@ -116,4 +119,9 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 func unknown(a plan.Action) error {
 	return fault.New(fault.Invalid, "no executor for %s", fmt.Sprintf("%T", a))
+}
+
+// Plain is a Do of actions that are done when they return.
+func Plain(do func(ctx context.Context, a plan.Action) error) Do {
+	return func(ctx context.Context, a plan.Action) (fleet.Update, error) { return fleet.Update{}, do(ctx, a) }
 }

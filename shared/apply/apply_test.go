@@ -25,7 +25,7 @@ func TestStepIsAsWideAsItMayBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int32
 		began := time.Now()
-		results := Step(t.Context(), evictions(110), 40, time.Now, func(_ context.Context, a plan.Action) error {
+		results := Step(t.Context(), evictions(110), 40, time.Now, Plain(func(_ context.Context, a plan.Action) error {
 			most.Store(max(most.Load(), now.Add(1)))
 			defer now.Add(-1)
 			time.Sleep(time.Second)
@@ -33,7 +33,7 @@ func TestStepIsAsWideAsItMayBe(t *testing.T) {
 				return errors.New("no")
 			}
 			return nil
-		})
+		}))
 		if took := time.Since(began); took != 3*time.Second || most.Load() != 40 {
 			t.Errorf("110 actions of a second, 40 wide: %s, %d at once", took, most.Load())
 		}
@@ -73,12 +73,12 @@ func TestR17_ThrottledActionsAreTriedAgain(t *testing.T) {
 					defer cancel()
 				}
 				calls, began := 0, time.Now()
-				r := Step(ctx, evictions(1), 1, time.Now, func(context.Context, plan.Action) error {
+				r := Step(ctx, evictions(1), 1, time.Now, Plain(func(context.Context, plan.Action) error {
 					if calls++; calls <= tc.fails {
 						return tc.err
 					}
 					return nil
-				})[0]
+				}))[0]
 				if took := time.Since(began); calls != tc.calls || (r.Err == nil) != tc.ok || took < tc.least || took > tc.most {
 					t.Errorf("%d calls in %s: %v", calls, took, r.Err)
 				}
@@ -102,20 +102,20 @@ func TestThrottledTogetherTriedApart(t *testing.T) {
 
 func once() Do {
 	var seen [20]atomic.Bool
-	return func(_ context.Context, a plan.Action) error {
+	return Plain(func(_ context.Context, a plan.Action) error {
 		var i int
 		_, _ = fmt.Sscan(a.(plan.EvictPod).Name, &i)
 		if seen[i].Swap(true) {
 			return nil
 		}
 		return fault.New(fault.Throttled, "slow down")
-	}
+	})
 }
 
 func TestNothingBeginsAfterTheEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := 0
-	for i, r := range Step(ctx, evictions(5), 1, time.Now, func(context.Context, plan.Action) error { done++; cancel(); return nil }) {
+	for i, r := range Step(ctx, evictions(5), 1, time.Now, Plain(func(context.Context, plan.Action) error { done++; cancel(); return nil })) {
 		if (r.Err == nil) != (i == 0) {
 			t.Errorf("%d: %v", i, r.Err)
 		}
@@ -135,7 +135,7 @@ func TestALaneIsServedInOrderAndEndsAtItsFirstRefusal(t *testing.T) {
 		}
 		began := time.Now()
 		var tried atomic.Int32
-		results := Step(t.Context(), s, 40, time.Now, func(_ context.Context, a plan.Action) error {
+		results := Step(t.Context(), s, 40, time.Now, Plain(func(_ context.Context, a plan.Action) error {
 			tried.Add(1)
 			time.Sleep(time.Second)
 			switch a.(plan.EvictPod).Name {
@@ -145,7 +145,7 @@ func TestALaneIsServedInOrderAndEndsAtItsFirstRefusal(t *testing.T) {
 				return errors.New("a fault of its own")
 			}
 			return nil
-		})
+		}))
 		for i, want := range []time.Duration{1, 1, 2, 2, 2, 3, 1, 1} {
 			if got := results[i].At.Sub(began); got != want*time.Second || (results[i].Err == nil) != (i != 1 && i != 2 && i != 4) {
 				t.Errorf("%d after %s: %v", i, got, results[i].Err)

@@ -2,10 +2,9 @@ package awscloud
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"reflect"
-	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
 // TestCreation: what EKS answers to a creation, with its own words.
@@ -26,9 +26,9 @@ func TestCreation(t *testing.T) {
 		want fault.Class // -1: success
 	}{
 		{nil, -1},
-		{api("ResourceInUseException", "Cluster already exists with name: demo"), -1},
-		{api("ResourceInUseException", "NodeGroup already exists with name spot and cluster name demo"), -1},
-		{api("ResourceInUseException", "The specified access entry resource is already in use on this cluster."), -1},
+		{api("ResourceInUseException", "Cluster already exists with name: demo"), fault.Conflict},
+		{api("ResourceInUseException", "NodeGroup already exists with name spot and cluster name demo"), fault.Conflict},
+		{api("ResourceInUseException", "The specified access entry resource is already in use on this cluster."), fault.Conflict},
 		{api("ResourceInUseException", "Cannot VersionUpdate because cluster demo currently has update 1 in progress"), fault.Blocked},
 		{api("InvalidParameterException", "Role with arn: arn:aws:iam::1:role/x, could not be assumed because it does not exist or the trusted entity is not correct"), fault.Denied},
 		{api("InvalidParameterException", "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of nodeRole x"), fault.Denied},
@@ -49,67 +49,54 @@ func TestCreation(t *testing.T) {
 	}
 }
 
-func TestControlPlane(t *testing.T) {
-	c, err := controlPlane(types.Cluster{
+func TestReachable(t *testing.T) {
+	c, err := reachable(types.Cluster{
 		Name: aws.String("demo"), Arn: aws.String("arn:aws:eks:us-east-1:123456789012:cluster/demo"), Version: aws.String("1.36"),
-		Status: types.ClusterStatusActive, Endpoint: aws.String("https://x"), RoleArn: aws.String("arn:aws:iam::123456789012:role/r"),
+		Status: types.ClusterStatusActive, Endpoint: aws.String("https://x"),
 		CertificateAuthority: &types.Certificate{Data: aws.String(base64.StdEncoding.EncodeToString([]byte("PEM")))},
-		ResourcesVpcConfig:   &types.VpcConfigResponse{VpcId: aws.String("vpc-1"), EndpointPublicAccess: true},
-		Logging: &types.Logging{ClusterLogging: []types.LogSetup{
-			{Enabled: aws.Bool(true), Types: []types.LogType{"audit", "api"}}, {Enabled: aws.Bool(false), Types: []types.LogType{"scheduler"}},
-		}},
-		AccessConfig: &types.AccessConfigResponse{AuthenticationMode: types.AuthenticationModeApi},
-		Health:       &types.ClusterHealth{Issues: []types.ClusterIssue{{Code: "Other", Message: aws.String("why")}}},
 	})
-	want := fleet.ControlPlane{RoleARN: "arn:aws:iam::123456789012:role/r", VPC: "vpc-1", PublicAccess: true, Logging: []string{"api", "audit"},
-		AuthMode: "API", Issues: []string{"Other: why"}}
-	want.Cluster = fleet.Cluster{Name: "demo", ARN: "arn:aws:eks:us-east-1:123456789012:cluster/demo", Account: "123456789012", Region: "us-east-1",
+	want := fleet.Cluster{Name: "demo", ARN: "arn:aws:eks:us-east-1:123456789012:cluster/demo", Account: "123456789012", Region: "us-east-1",
 		Version: "1.36", Status: "ACTIVE", Endpoint: "https://x", CAData: []byte("PEM")}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, c, want)
 	}
-	if c, err := controlPlane(types.Cluster{Status: types.ClusterStatusCreating}); err != nil || c.Status != "CREATING" {
+	if c, err := reachable(types.Cluster{Status: types.ClusterStatusCreating}); err != nil || c.Status != "CREATING" {
 		t.Errorf("a cluster in the making: %+v, %v", c, err)
 	}
-	if _, err := controlPlane(types.Cluster{CertificateAuthority: &types.Certificate{Data: aws.String("%")}}); err == nil {
+	if _, err := reachable(types.Cluster{CertificateAuthority: &types.Certificate{Data: aws.String("%")}}); err == nil {
 		t.Error("a broken certificate is taken")
 	}
 }
 
-func TestNodeGroup(t *testing.T) {
-	g := nodeGroup(types.Nodegroup{
-		NodegroupName: aws.String("spot"), Status: types.NodegroupStatusCreateFailed, CapacityType: types.CapacityTypesSpot,
-		InstanceTypes: []string{"m5.large"}, DiskSize: aws.Int32(80), AmiType: types.AMITypesAl2023X8664Standard,
-		ScalingConfig: &types.NodegroupScalingConfig{MinSize: aws.Int32(1), MaxSize: aws.Int32(6), DesiredSize: aws.Int32(3)},
-		UpdateConfig:  &types.NodegroupUpdateConfig{MaxUnavailable: aws.Int32(1)},
-		Taints:        []types.Taint{{Key: aws.String("a"), Value: aws.String("b"), Effect: types.TaintEffectPreferNoSchedule}},
+// TestProps: what the SDK says is told in the API's own names, and no more than it says.
+func TestProps(t *testing.T) {
+	g := described(types.Nodegroup{
+		NodegroupName: aws.String("spot"), NodegroupArn: aws.String("arn:aws:eks:us-east-1:1:nodegroup/demo/spot/1"), Status: types.NodegroupStatusCreateFailed,
+		InstanceTypes: []string{"m5.large"}, DiskSize: aws.Int32(80), Labels: map[string]string{"Team": "web"}, Tags: map[string]string{"a": "b"},
+		ScalingConfig: &types.NodegroupScalingConfig{MinSize: aws.Int32(0), MaxSize: aws.Int32(6)},
 		Health:        &types.NodegroupHealth{Issues: []types.Issue{{Code: "NodeCreationFailure", Message: aws.String("no"), ResourceIds: []string{"i-1"}}}},
-	})
-	want := fleet.NodeGroup{Status: "CREATE_FAILED", Issues: []string{"NodeCreationFailure: no (i-1)"}, NodeGroupSpec: fleet.NodeGroupSpec{
-		Name: "spot", Spot: true, InstanceTypes: []string{"m5.large"}, DiskGiB: 80, AMIType: "AL2023_x86_64_STANDARD", Min: 1, Max: 6, Desired: 3,
-		MaxUnavailable: 1, Taints: []fleet.Taint{{Key: "a", Value: "b", Effect: "PreferNoSchedule"}},
-	}}
+	}, "spot")
+	want := fleet.Resource{Physical: "spot", ARN: "arn:aws:eks:us-east-1:1:nodegroup/demo/spot/1", Status: "CREATE_FAILED", Tags: map[string]string{"a": "b"},
+		Issues: []string{"NodeCreationFailure: no (i-1)"}, Props: fleet.Props{
+			"nodegroupName": "spot", "nodegroupArn": "arn:aws:eks:us-east-1:1:nodegroup/demo/spot/1", "status": "CREATE_FAILED", "instanceTypes": []any{"m5.large"},
+			"diskSize": 80, "labels": map[string]string{"Team": "web"}, "scalingConfig": fleet.Props{"minSize": 0, "maxSize": 6},
+			"health": fleet.Props{"issues": []any{fleet.Props{"code": "NodeCreationFailure", "message": "no", "resourceIds": []any{"i-1"}}}},
+		}}
 	if !reflect.DeepEqual(g, want) {
-		t.Errorf("got  %+v\nwant %+v", g, want)
+		t.Errorf("got  %#v\nwant %#v", g, want)
 	}
 }
 
-func TestTrust(t *testing.T) {
-	for service, actions := range map[string]int{"eks.amazonaws.com": 2, "ec2.amazonaws.com": 1} {
-		var doc struct {
-			Version   string
-			Statement []struct {
-				Effect    string
-				Principal map[string]string
-				Action    []string
-			}
+// TestInputsAreReadStrictly: what an operation does not know is not left out in silence.
+func TestInputsAreReadStrictly(t *testing.T) {
+	r := NewRegion(Static("http://127.0.0.1:1", "us-east-1", "a", "b"))
+	for _, in := range []fleet.Props{{"name": "demo", "colour": "red"}, {"name": 7}, {"resourcesVpcConfig": fleet.Props{"subnets": []any{}}}} {
+		_, err := r.Call(t.Context(), plan.Call{API: "eks:CreateCluster", Input: in})
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "cannot be said this way") {
+			t.Errorf("%v: %v", in, err)
 		}
-		if err := json.Unmarshal([]byte(trust(service)), &doc); err != nil {
-			t.Fatal(err)
-		}
-		s := doc.Statement[0]
-		if doc.Version != "2012-10-17" || s.Effect != "Allow" || s.Principal["Service"] != service || len(s.Action) != actions || !slices.Contains(s.Action, "sts:AssumeRole") {
-			t.Errorf("%+v", doc)
-		}
+	}
+	if _, err := r.Call(t.Context(), plan.Call{API: "eks:MakeCoffee"}); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
 	}
 }

@@ -26,6 +26,13 @@ func Load(ctx context.Context) (Config, error) {
 	}))
 }
 
+// InRegion is the same configuration for another Region.
+func InRegion(cfg Config, region string) Config {
+	cfg = cfg.Copy()
+	cfg.Region = region
+	return cfg
+}
+
 // Static is a configuration for one endpoint with fixed credentials: the embedded cloud's.
 func Static(endpoint, region, accessKey, secretKey string) Config {
 	return Config{

@@ -33,12 +33,17 @@ var classes = map[string]fault.Class{
 	"InvalidGroup.NotFound":                fault.NotFound,
 	"InvalidGatewayID.NotFound":            fault.NotFound,
 	"InvalidNatGatewayID.NotFound":         fault.NotFound,
+	"InvalidRoute.NotFound":                fault.NotFound,
+	"InvalidVpcEndpoint.NotFound":          fault.NotFound,
+	"InvalidVpcEndpointId.NotFound":        fault.NotFound,
+	"InvalidSecurityGroupID.NotFound":      fault.NotFound,
 	"Gateway.NotAttached":                  fault.NotFound, // a route to a gateway that was attached a moment ago
 	"InvalidAllocationID.NotFound":         fault.NotFound,
 	"NatGatewayNotFound":                   fault.NotFound,
 	"ConditionalCheckFailedException":      fault.Conflict,
 	"TransactionConflictException":         fault.Conflict,
 	"EntityAlreadyExists":                  fault.Conflict,
+	"ResourceAlreadyExistsException":       fault.Conflict, // log groups
 	"Resource.AlreadyAssociated":           fault.Conflict,
 	"RouteAlreadyExists":                   fault.Conflict,
 	"InvalidSubnet.Conflict":               fault.Blocked, // its addresses are taken: by itself, not visible yet, or by another
@@ -65,6 +70,11 @@ var classes = map[string]fault.Class{
 	"RouteTableLimitExceeded":              fault.Invalid,
 	"NatGatewayLimitExceeded":              fault.Invalid,
 	"AddressLimitExceeded":                 fault.Invalid,
+	"VpcEndpointLimitExceeded":             fault.Invalid,
+	"SecurityGroupLimitExceeded":           fault.Invalid,
+	"RulesPerSecurityGroupLimitExceeded":   fault.Invalid,
+	"InvalidServiceName":                   fault.Invalid,
+	"InvalidIPAddress.InUse":               fault.Blocked, // the NAT gateway is not gone yet
 	"LimitExceeded":                        fault.Invalid,
 	"ResourceLimitExceededException":       fault.Invalid,
 	"InvalidVpc.Range":                     fault.Invalid,

@@ -19,6 +19,21 @@ type Cluster struct {
 	CAData   []byte `json:"caData,omitempty"`   // PEM
 }
 
+// ClusterID names a cluster of an account: names are unique within a Region only.
+type ClusterID struct {
+	Region string `json:"region"`
+	Name   string `json:"name"`
+}
+
+// String is region/name.
+func (c ClusterID) String() string { return c.Region + "/" + c.Name }
+
+// ParseClusterID reads what String wrote.
+func ParseClusterID(s string) ClusterID {
+	region, name, _ := strings.Cut(s, "/")
+	return ClusterID{region, name}
+}
+
 // Instance is one EC2 machine.
 type Instance struct {
 	ID             string            `json:"id"`

@@ -25,6 +25,7 @@ var collections = map[string]struct {
 	"rbac.authorization.k8s.io/v1/ClusterRole":        {"/apis/rbac.authorization.k8s.io/v1", false},
 	"rbac.authorization.k8s.io/v1/ClusterRoleBinding": {"/apis/rbac.authorization.k8s.io/v1", false},
 	"v1/Namespace":                                    {"/api/v1", false},
+	"v1/ServiceAccount":                               {"/api/v1", true},
 }
 
 // Apply makes an object, given as JSON, what it says (server-side apply). It is idempotent.
@@ -36,19 +37,26 @@ func (c *Client) Apply(ctx context.Context, object []byte) error {
 	if err := json.Unmarshal(object, &o); err != nil {
 		return fault.New(fault.Invalid, "not an object: %v", err)
 	}
-	kind := o.APIVersion + "/" + o.Kind
-	at, ok := collections[kind]
-	if !ok {
-		return fault.New(fault.Invalid, "apply does not know %s", kind)
+	path, err := at(o.APIVersion, o.Kind, o.Metadata.Namespace, o.Metadata.Name)
+	if err != nil {
+		return err
 	}
-	path := at.path
-	if at.namespaced {
-		path += "/namespaces/" + orDefault(o.Metadata.Namespace)
-	}
-	path += "/" + strings.ToLower(o.Kind) + "s/" + o.Metadata.Name
-	err := c.rest.Patch(types.ApplyPatchType).AbsPath(path).Param("fieldManager", fieldManager).Param("force", "true").
+	err = c.rest.Patch(types.ApplyPatchType).AbsPath(path).Param("fieldManager", fieldManager).Param("force", "true").
 		Body(object).MaxRetries(0).Do(ctx).Error()
 	return classify(fmt.Sprintf("apply %s %s", o.Kind, o.Metadata.Name), err)
+}
+
+// at is the path of an object.
+func at(version, kind, namespace, name string) (string, error) {
+	c, ok := collections[version+"/"+kind]
+	if !ok {
+		return "", fault.New(fault.Invalid, "nobody has said where objects of %s/%s are", version, kind)
+	}
+	path := c.path
+	if c.namespaced {
+		path += "/namespaces/" + orDefault(namespace)
+	}
+	return path + "/" + strings.ToLower(kind) + "s/" + name, nil
 }
 
 func orDefault(namespace string) string {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,13 +13,17 @@ import (
 
 // Desired is what a cluster's owner has asked for.
 type Desired struct {
-	Cluster     string       `json:"cluster"`
-	Text        string       `json:"text"` // the cluster's own YAML documents
-	Policy      fleet.Policy `json:"policy"`
-	RequestID   string       `json:"requestId"`
-	RunID       string       `json:"runId"`
-	EventID     string       `json:"eventId,omitempty"`
-	RequestedAt time.Time    `json:"requestedAt"`
+	fleet.ClusterID
+	Text   string       `json:"text"` // the cluster's own YAML documents
+	Policy fleet.Policy `json:"policy"`
+	// Delete asks for the cluster's end; Prune for the end of what is not in the text any more. See package decide/cluster.
+	Delete      bool      `json:"delete,omitempty"`
+	Force       bool      `json:"force,omitempty"` // delete although Kubernetes has left something behind
+	Prune       bool      `json:"prune,omitempty"`
+	RequestID   string    `json:"requestId"`
+	RunID       string    `json:"runId"`
+	EventID     string    `json:"eventId,omitempty"`
+	RequestedAt time.Time `json:"requestedAt"`
 	// Superseded are earlier requests, newest last. One of them that is delivered again changes nothing.
 	Superseded []string `json:"superseded,omitempty"`
 }
@@ -29,15 +34,15 @@ const maxSuperseded = 100
 // clusters is the partition in which there is one small document for each cluster.
 const clusters = "clusters"
 
-func desiredKey(cluster string) Key { return Key{"cluster#" + cluster, "spec"} }
+func desiredKey(cluster fleet.ClusterID) Key { return Key{"cluster#" + cluster.String(), "spec"} }
 
 // Desired reads what is asked for. Nothing was if its RequestID is empty.
-func (l *Ledger) Desired(ctx context.Context, cluster string) (Desired, error) {
+func (l *Ledger) Desired(ctx context.Context, cluster fleet.ClusterID) (Desired, error) {
 	d, _, err := l.desired(ctx, cluster)
 	return d, err
 }
 
-func (l *Ledger) desired(ctx context.Context, cluster string) (d Desired, version int64, err error) {
+func (l *Ledger) desired(ctx context.Context, cluster fleet.ClusterID) (d Desired, version int64, err error) {
 	doc, err := l.Store.Get(ctx, desiredKey(cluster))
 	if err != nil || doc.Version == 0 {
 		return Desired{}, 0, err
@@ -52,12 +57,12 @@ func (l *Ledger) desired(ctx context.Context, cluster string) (d Desired, versio
 // once.
 func (l *Ledger) Desire(ctx context.Context, d Desired) (accepted bool, err error) {
 	for range conflictTries {
-		old, version, err := l.desired(ctx, d.Cluster)
+		old, version, err := l.desired(ctx, d.ClusterID)
 		if err != nil {
 			return false, err
 		}
 		if old.RequestID == d.RequestID && version > 0 {
-			return true, l.know(ctx, d.Cluster)
+			return true, l.know(ctx, d.ClusterID)
 		}
 		if slices.Contains(old.Superseded, d.RequestID) || d.RequestedAt.Before(old.RequestedAt) {
 			return false, nil
@@ -72,41 +77,41 @@ func (l *Ledger) Desire(ctx context.Context, d Desired) (accepted bool, err erro
 		if err != nil {
 			return false, err
 		}
-		err = l.Store.Put(ctx, Document{Key: desiredKey(d.Cluster), Version: version, Data: data})
+		err = l.Store.Put(ctx, Document{Key: desiredKey(d.ClusterID), Version: version, Data: data})
 		if fault.Is(err, fault.Conflict) {
 			continue // somebody was faster: whose request is newer?
 		}
 		if err != nil {
 			return false, err
 		}
-		return true, l.know(ctx, d.Cluster)
+		return true, l.know(ctx, d.ClusterID)
 	}
-	return false, fault.New(fault.Conflict, "the spec of cluster %s is being changed by many at once", d.Cluster)
+	return false, fault.New(fault.Conflict, "the spec of cluster %s is being changed by many at once", d.ClusterID)
 }
 
 const conflictTries = 5
 
 // know puts a cluster on the list of clusters.
-func (l *Ledger) know(ctx context.Context, cluster string) error {
-	err := l.Store.Put(ctx, Document{Key: Key{clusters, cluster}, Data: json.RawMessage(`{}`)})
+func (l *Ledger) know(ctx context.Context, cluster fleet.ClusterID) error {
+	err := l.Store.Put(ctx, Document{Key: Key{clusters, cluster.String()}, Data: json.RawMessage(`{}`)})
 	return fault.Ignore(err, fault.Conflict) // it is there
 }
 
 // Clusters lists the clusters that were ever asked for, in the order of their names.
-func (l *Ledger) Clusters(ctx context.Context) ([]string, error) {
+func (l *Ledger) Clusters(ctx context.Context) ([]fleet.ClusterID, error) {
 	docs, err := l.Store.Query(ctx, clusters, "")
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(docs))
+	ids := make([]fleet.ClusterID, len(docs))
 	for i, d := range docs {
-		names[i] = d.Key.Sort
+		ids[i] = fleet.ParseClusterID(d.Key.Sort)
 	}
-	return names, nil
+	return ids, nil
 }
 
 // Policy is what the owner of a cluster has decided, or the default.
-func (l *Ledger) Policy(ctx context.Context, cluster string) (fleet.Policy, error) {
+func (l *Ledger) Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Policy, error) {
 	d, err := l.Desired(ctx, cluster)
 	if err != nil {
 		return fleet.Policy{}, err
@@ -139,7 +144,9 @@ type ClusterRun struct {
 	Acted    bool                     `json:"acted,omitempty"`   // the last plan had actions
 	Made     map[string]fleet.Making  `json:"made,omitempty"`
 	Troubles map[string]fleet.Trouble `json:"troubles,omitempty"`
-	Writes   int                      `json:"writes"` // actions carried out
+	// Updates are changes that AWS goes on with, by resource.
+	Updates map[string]fleet.Update `json:"updates,omitempty"`
+	Writes  int                     `json:"writes"` // actions carried out
 	// ReadyAt is when resources that were waited for were first seen ready.
 	ReadyAt map[string]time.Time `json:"readyAt,omitempty"`
 	Outcome string               `json:"outcome,omitempty"` // set when the run is over
@@ -150,10 +157,10 @@ type ClusterRun struct {
 // Over tells whether the run has ended.
 func (r ClusterRun) Over() bool { return r.Outcome != "" }
 
-func clusterRunKey(cluster string) Key { return Key{"cluster#" + cluster, "work"} }
+func clusterRunKey(cluster fleet.ClusterID) Key { return Key{"cluster#" + cluster.String(), "work"} }
 
 // ClusterRun reads the latest run on a cluster; the zero ClusterRun if there was none.
-func (l *Ledger) ClusterRun(ctx context.Context, cluster string) (ClusterRun, error) {
+func (l *Ledger) ClusterRun(ctx context.Context, cluster fleet.ClusterID) (ClusterRun, error) {
 	doc, err := l.Store.Get(ctx, clusterRunKey(cluster))
 	if err != nil || doc.Version == 0 {
 		return ClusterRun{}, err
@@ -168,7 +175,7 @@ func (l *Ledger) ClusterRun(ctx context.Context, cluster string) (ClusterRun, er
 
 // SaveClusterRun writes a run that was read from the ledger, or follows one that was. A write of a lease that was lost is
 // fault.Conflict: the later holder's fencing token is greater, and its write has changed the version.
-func (l *Ledger) SaveClusterRun(ctx context.Context, cluster string, r ClusterRun) (ClusterRun, error) {
+func (l *Ledger) SaveClusterRun(ctx context.Context, cluster fleet.ClusterID, r ClusterRun) (ClusterRun, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return r, err
@@ -183,7 +190,7 @@ func (l *Ledger) SaveClusterRun(ctx context.Context, cluster string, r ClusterRu
 // Follow is a new run that will be saved over the one before. What that one made may not be visible yet.
 func (r ClusterRun) Follow(next ClusterRun) ClusterRun {
 	next.version = r.version
-	next.Made = map[string]fleet.Making{}
+	next.Made, next.Updates = map[string]fleet.Making{}, maps.Clone(r.Updates)
 	for id, m := range r.Made {
 		next.Made[id] = fleet.Making{At: m.At}
 	}

@@ -3,165 +3,184 @@ package observe
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/ekspedite/ekspedite/shared/decide/cluster"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
-// Networks reads EC2.
-type Networks interface {
-	// Network reads all that carries the cluster's tag. withNAT asks for addresses and NAT gateways, too.
-	Network(ctx context.Context, cluster string, withNAT bool) (fleet.Network, error)
-	// DNSHostnames tells whether a VPC gives DNS names to its instances.
-	DNSHostnames(ctx context.Context, vpc string) (bool, error)
+// Resources reads AWS in one Region.
+type Resources interface {
+	// Read reads what is found by its name. What does not exist is fault.NotFound.
+	Read(ctx context.Context, cluster string, ref fleet.Ref) (fleet.Resource, error)
+	// Tagged reads all of the kinds that carries the cluster's tag, in the order of their ids.
+	Tagged(ctx context.Context, cluster string, kinds []string) ([]fleet.Resource, error)
+	// Update reads what became of a change.
+	Update(ctx context.Context, cluster string, ref fleet.Ref, id string) (fleet.Update, error)
 	Zones(ctx context.Context) ([]fleet.Zone, error)
+	// Addon reads what versions EKS has of an add-on for a version of Kubernetes.
+	Addon(ctx context.Context, name, kubernetes string) (fleet.AddonOffer, error)
 }
 
-// Roles reads IAM. An unknown role is fault.NotFound.
-type Roles interface {
-	Role(ctx context.Context, name string) (fleet.Role, error) // without its policies
-	RolePolicies(ctx context.Context, name string) ([]string, error)
-}
-
-// ControlPlanes reads EKS. What EKS does not know is fault.NotFound.
-type ControlPlanes interface {
-	ControlPlane(ctx context.Context, name string) (fleet.ControlPlane, error)
-	NodeGroup(ctx context.Context, cluster, name string) (fleet.NodeGroup, error)
-	AccessEntry(ctx context.Context, cluster, principal string) (fleet.AccessEntry, error)
-}
-
-// ClusterRoles reads a cluster's RBAC. An absent ClusterRole is fault.NotFound.
-type ClusterRoles interface {
-	ClusterAccess(ctx context.Context, cluster, name string) (fleet.ClusterAccess, error)
+// Objects reads a cluster's Kubernetes API. An absent object is fault.NotFound.
+type Objects interface {
+	Object(ctx context.Context, cluster string, ref fleet.Ref) (fleet.Resource, error)
 }
 
 // Clusters reads all that decide/cluster wants to know.
 type Clusters struct {
-	Networks   Networks
-	Roles      Roles
-	EKS        ControlPlanes
-	Kubernetes ClusterRoles
+	AWS        Resources
+	Kubernetes Objects
+	Now        func() time.Time
+}
+
+// Hints are what a run knows, which saves reads.
+type Hints struct {
+	// Waiting is what the run waits for, and nothing else.
+	Waiting []string
+	// Full asks for everything at once: something is to be made or deleted.
+	Full bool
+	// Updates are those that have not ended, by resource.
+	Updates map[string]fleet.Update
 }
 
 // Cluster observes one cluster. EKS is asked first, because its answer saves reads: nothing else is read while waiting
-// (say, ten minutes) for nothing but the control plane, and less of what cannot change any more once there is one. All
-// other reads run at once. A failed read fails the observation: what could not be seen is not absent. The API server alone
-// may be out of reach, which is named in the observation.
-func (c Clusters) Cluster(ctx context.Context, s fleet.ClusterSpec, opt cluster.Options, waitingFor []string) (cluster.Observation, error) {
-	o := cluster.Observation{Roles: map[string]fleet.Role{}, Groups: map[string]fleet.NodeGroup{}, Entries: map[string]fleet.AccessEntry{}}
-	control, err := c.EKS.ControlPlane(ctx, s.Name)
+// (say, ten minutes) for nothing but the control plane; and of a cluster that works and is as it should be, only what shows
+// that. All other reads run at once. A failed read fails the observation: what could not be seen is not absent. The API
+// server alone may be out of reach, which is named in the observation.
+func (c Clusters) Cluster(ctx context.Context, s fleet.ClusterSpec, opt cluster.Options, h Hints) (cluster.Observation, error) {
+	o := cluster.Observation{Found: map[string][]fleet.Resource{}, Updates: map[string]fleet.Update{}}
+	control, err := c.AWS.Read(ctx, s.Name, fleet.Ref{ID: "cluster", Kind: "cluster", Name: s.Name})
 	if fault.Ignore(err, fault.NotFound) != nil {
 		return o, err
 	}
 	if err == nil {
-		o.Control = &control
-		if control.Status == "CREATING" && slices.Equal(waitingFor, []string{"cluster"}) {
-			o.OnlyControl = true
+		o.Found["cluster"] = []fleet.Resource{control}
+		if control.Status == "CREATING" && slices.Equal(h.Waiting, []string{"cluster"}) {
+			o.Depth = cluster.OnlyControl
 			return o, nil
 		}
 	}
+	if o.Depth = cluster.Full; !h.Full && o.Working() && !cluster.Hidden(h.Waiting, s) {
+		o.Depth = cluster.Light
+	}
 	g := &gather{ctx: ctx}
-	g.read(func(ctx context.Context) error { return c.network(ctx, &o, s) })
-	controlRole, nodeRole := cluster.RoleNames(s.Name)
-	for _, name := range []string{controlRole, nodeRole} {
-		g.read(func(ctx context.Context) error { return c.role(ctx, g, &o, name) })
+	c.updates(g, &o, s, h.Updates)
+	c.named(g, &o, s, opt, func(ref fleet.Ref) bool { return cluster.Reads(o.Depth, ref.Kind) })
+	c.tagged(g, &o, s, cluster.Kinds(o.Depth, s))
+	if err := g.wait(); err != nil {
+		return o, err
 	}
-	if o.Control != nil && o.Control.Status == "ACTIVE" {
-		c.inside(g, &o, s, opt)
+	if o.Depth == cluster.Full || !cluster.Unsettled(c.Now(), o, s, opt) {
+		return o, c.market(ctx, &o, s)
 	}
-	return o, g.wait()
+	o.Depth = cluster.Full
+	c.named(g, &o, s, opt, func(ref fleet.Ref) bool { return ref.Glance || !cluster.Reads(cluster.Light, ref.Kind) })
+	read := cluster.Kinds(cluster.Light, s)
+	c.tagged(g, &o, s, slices.DeleteFunc(slices.Clone(cluster.Kinds(cluster.Full, s)), func(k string) bool { return slices.Contains(read, k) }))
+	if err := g.wait(); err != nil {
+		return o, err
+	}
+	return o, c.market(ctx, &o, s)
 }
 
-// network reads EC2; the zones only while their choice is open, the DNS attribute only while it can be missing.
-func (c Clusters) network(ctx context.Context, o *cluster.Observation, s fleet.ClusterSpec) error {
-	n, err := c.Networks.Network(ctx, s.Name, s.Network.NAT != fleet.NATDisable)
-	if err != nil {
-		return err
-	}
-	o.Network = n
-	if o.Control != nil {
-		return nil
-	}
-	if len(s.Network.Zones) == 0 {
-		if o.Zones, err = c.Networks.Zones(ctx); err != nil {
-			return err
-		}
-	}
-	for i := range o.Network.VPCs {
-		on, err := c.Networks.DNSHostnames(ctx, o.Network.VPCs[i].ID)
-		if fault.Ignore(err, fault.NotFound) != nil {
-			return err
-		}
-		o.Network.VPCs[i].DNSHostnames = on
-	}
-	return nil
-}
-
-// role reads a role. While there is no control plane its owner matters, too; afterwards its ARN is known from its name.
-func (c Clusters) role(ctx context.Context, g *gather, o *cluster.Observation, name string) error {
-	r := fleet.Role{Name: name}
-	if o.Control != nil {
-		i := strings.LastIndexByte(o.Control.RoleARN, '/')
-		r.ARN = o.Control.RoleARN[:i+1] + name
-	} else {
-		var err error
-		if r, err = c.Roles.Role(ctx, name); err != nil {
-			return fault.Ignore(err, fault.NotFound)
-		}
-	}
-	policies, err := c.Roles.RolePolicies(ctx, name)
-	if fault.Is(err, fault.NotFound) && o.Control != nil {
-		return nil
-	}
-	if fault.Ignore(err, fault.NotFound) != nil { // a new role may be half visible
-		return err
-	}
-	r.Policies = policies
-	g.set(func() { o.Roles[name] = r })
-	return nil
-}
-
-// inside reads what can only be in a control plane that works.
-func (c Clusters) inside(g *gather, o *cluster.Observation, s fleet.ClusterSpec, opt cluster.Options) {
-	for _, group := range s.NodeGroups {
+// market asks what versions there are of add-ons, where one has to be chosen.
+func (c Clusters) market(ctx context.Context, o *cluster.Observation, s fleet.ClusterSpec) error {
+	g := &gather{ctx: ctx}
+	for _, name := range cluster.AddonsToAsk(*o, s) {
 		g.read(func(ctx context.Context) error {
-			have, err := c.EKS.NodeGroup(ctx, s.Name, group.Name)
-			if err == nil {
-				g.set(func() { o.Groups[group.Name] = have })
-			}
-			return fault.Ignore(err, fault.NotFound)
+			offer, err := c.AWS.Addon(ctx, name, fleet.Text(o.Control().Props, "version"))
+			g.set(func() {
+				if o.Market.Addons == nil {
+					o.Market.Addons = map[string]fleet.AddonOffer{}
+				}
+				o.Market.Addons[name] = offer
+			})
+			return err
 		})
 	}
-	for _, entry := range cluster.Entries(s, opt) {
-		g.read(func(ctx context.Context) error {
-			have, err := c.EKS.AccessEntry(ctx, s.Name, entry.Principal)
-			if err == nil {
-				g.set(func() { o.Entries[entry.Principal] = have })
-			}
-			return fault.Ignore(err, fault.NotFound)
-		})
-	}
+	return g.wait()
+}
+
+// tagged reads what is found by its tag, and the zones while their choice is open.
+func (c Clusters) tagged(g *gather, o *cluster.Observation, s fleet.ClusterSpec, kinds []string) {
 	g.read(func(ctx context.Context) error {
-		have, err := c.Kubernetes.ClusterAccess(ctx, s.Name, cluster.InterruptionAccess().Name)
-		switch {
-		case err == nil:
-			g.set(func() { o.Access = &have })
-		case !fault.Is(err, fault.NotFound):
-			g.set(func() { o.Unreachable = err.Error() })
-		}
-		return nil
+		list, err := c.AWS.Tagged(ctx, s.Name, kinds)
+		g.set(func() {
+			for _, r := range list {
+				o.Found[r.ID] = append(o.Found[r.ID], r)
+			}
+		})
+		return err
 	})
+	if o.Control() == nil && len(s.Network.Zones) == 0 && s.Network.VPC == "" {
+		g.read(func(ctx context.Context) (err error) {
+			zones, err := c.AWS.Zones(ctx)
+			g.set(func() { o.Zones = zones })
+			return err
+		})
+	}
+}
+
+// named reads the kinds that are found by name. What is in the cluster is only asked for when it can be there.
+func (c Clusters) named(g *gather, o *cluster.Observation, s fleet.ClusterSpec, opt cluster.Options, wanted func(fleet.Ref) bool) {
+	for _, ref := range cluster.Wanted(s, opt) {
+		read := ref
+		read.Glance = ref.Glance && o.Depth == cluster.Light
+		switch {
+		case ref.Kind == "cluster", !wanted(ref):
+		case ref.Kind == "kubernetes":
+			if o.Working() {
+				g.read(func(ctx context.Context) error {
+					have, err := c.Kubernetes.Object(ctx, s.Name, ref)
+					g.set(func() {
+						switch {
+						case err == nil:
+							o.Found[ref.ID] = []fleet.Resource{have}
+						case !fault.Is(err, fault.NotFound):
+							o.Unreachable = err.Error()
+						}
+					})
+					return nil
+				})
+			}
+		case o.Control() == nil && cluster.InCluster(ref.Kind):
+		default:
+			g.read(func(ctx context.Context) error {
+				have, err := c.AWS.Read(ctx, s.Name, read)
+				if err == nil {
+					g.set(func() { o.Found[ref.ID] = []fleet.Resource{have} })
+				}
+				return fault.Ignore(err, fault.NotFound)
+			})
+		}
+	}
+}
+
+// updates reads what became of changes.
+func (c Clusters) updates(g *gather, o *cluster.Observation, s fleet.ClusterSpec, pending map[string]fleet.Update) {
+	for id, u := range pending {
+		ref := cluster.RefOf(id)
+		g.read(func(ctx context.Context) error {
+			now, err := c.AWS.Update(ctx, s.Name, ref, u.ID)
+			if err == nil {
+				now.Begun = u.Begun
+				g.set(func() { o.Updates[id] = now })
+			}
+			return fault.Ignore(err, fault.NotFound) // what it was about is gone
+		})
+	}
 }
 
 // gather runs reads at once and keeps the first error.
 type gather struct {
-	ctx context.Context
-	wg  sync.WaitGroup
-	mu  sync.Mutex
-	err error
+	ctx   context.Context
+	wg    sync.WaitGroup
+	mu    sync.Mutex
+	found []func()
+	err   error
 }
 
 func (g *gather) read(f func(context.Context) error) {
@@ -176,13 +195,18 @@ func (g *gather) read(f func(context.Context) error) {
 	})
 }
 
+// set puts off what a read has found until all are done: nobody sees a half-finished observation.
 func (g *gather) set(f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f()
+	g.found = append(g.found, f)
 }
 
 func (g *gather) wait() error {
 	g.wg.Wait()
+	for _, f := range g.found {
+		f()
+	}
+	g.found = nil
 	return g.err
 }

@@ -21,6 +21,15 @@ type Settings struct {
 	// InterruptionRoleARN (EKSPEDITE_INTERRUPTION_ROLE_ARN) is the role that gets an access entry in each cluster. Only
 	// the cluster function has it.
 	InterruptionRoleARN string
+	// RoleARN (EKSPEDITE_ROLE_ARN) is the function's own role, which a cluster may have to let in by name. Only the cluster
+	// function has it.
+	RoleARN string
+	// Concurrency (EKSPEDITE_CONCURRENCY) is how many environments of the function run at most, which share the account's
+	// API rates. Only the cluster function has it.
+	Concurrency int
+	// InVPC (EKSPEDITE_IN_VPC=true) says that the function is attached to a network of yours, by which it can reach API
+	// servers without a public endpoint. Only the cluster function has it.
+	InVPC bool
 }
 
 // Load reads settings through getenv (os.Getenv). needRole asks for the cluster function's additional setting.
@@ -37,12 +46,15 @@ func Load(getenv func(string) string, needRole bool) (Settings, error) {
 		Table: must("EKSPEDITE_TABLE"), Bus: must("EKSPEDITE_BUS"),
 		QueueURL: must("EKSPEDITE_QUEUE_URL"), DLQURL: must("EKSPEDITE_DLQ_URL"), Region: must("AWS_REGION"),
 	}
-	if n := must("EKSPEDITE_MAX_RECEIVES"); n != "" {
-		var err error
-		if s.MaxReceives, err = strconv.Atoi(n); err != nil || s.MaxReceives < 1 {
-			errs = append(errs, fmt.Errorf("EKSPEDITE_MAX_RECEIVES=%q is not a positive number", n))
+	positive := func(name string) int {
+		text := must(name)
+		n, err := strconv.Atoi(text)
+		if text != "" && (err != nil || n < 1) {
+			errs = append(errs, fmt.Errorf("%s=%q is not a positive number", name, text))
 		}
+		return n
 	}
+	s.MaxReceives = positive("EKSPEDITE_MAX_RECEIVES")
 	if l := getenv("EKSPEDITE_LOG_LEVEL"); l != "" {
 		if err := s.LogLevel.UnmarshalText([]byte(l)); err != nil {
 			errs = append(errs, fmt.Errorf("EKSPEDITE_LOG_LEVEL=%q: use debug, info, warn or error", l))
@@ -50,6 +62,9 @@ func Load(getenv func(string) string, needRole bool) (Settings, error) {
 	}
 	if needRole {
 		s.InterruptionRoleARN = must("EKSPEDITE_INTERRUPTION_ROLE_ARN")
+		s.RoleARN = must("EKSPEDITE_ROLE_ARN")
+		s.InVPC = getenv("EKSPEDITE_IN_VPC") == "true"
+		s.Concurrency = positive("EKSPEDITE_CONCURRENCY")
 	}
 	return s, errors.Join(errs...)
 }

@@ -21,6 +21,8 @@ const policyFields = `apiVersion
 kind
 metadata
   name
+cluster
+  deletionProtection
 interruption
   rebalance
   replaceCapacity
@@ -48,8 +50,13 @@ func (f field) child(name string) (field, bool) {
 
 // similar is the known field that was probably meant, or "".
 func (f field) similar(name string) string {
+	return nearest(name, slices.Sorted(maps.Keys(f)))
+}
+
+// nearest is that of several names which was probably meant by one, or "".
+func nearest(name string, names []string) string {
 	best, least := "", 1+len(name)/3 // one slip in three letters, and one for short names
-	for _, known := range slices.Sorted(maps.Keys(f)) {
+	for _, known := range names {
 		if known == "*" {
 			continue
 		}
@@ -60,20 +67,44 @@ func (f field) similar(name string) string {
 	return best
 }
 
-var clusterFields = sync.OnceValue(func() field { return parseFields(eksctlFields) })
+// oidcFields are those of an identity provider. eksctl reads them by hand, so that its schema does not have them.
+const oidcFields = `identityProviders
+  clientID
+  groupsClaim
+  groupsPrefix
+  issuerURL
+  name
+  requiredClaims
+    *
+  tags
+    *
+  usernameClaim
+  usernamePrefix
+`
 
-// parseFields reads a list of fields, indented by two spaces below their parents.
-func parseFields(text string) field {
-	root := field{}
-	open := []field{root}
+var clusterFields = sync.OnceValue(func() field { return parseFields(field{}, eksctlFields, oidcFields) })
+
+var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields) })
+
+// parseFields reads lists of fields, indented by two spaces below their parents.
+func parseFields(root field, texts ...string) field {
+	for _, text := range texts {
+		root.add(text)
+	}
+	return root
+}
+
+func (f field) add(text string) {
+	open := []field{f}
 	for line := range strings.Lines(text) {
 		name := strings.TrimLeft(line, " ")
 		depth := (len(line) - len(name)) / 2
-		f := field{}
-		open[depth][strings.TrimSpace(name)] = f
-		open = append(open[:depth+1], f)
+		name = strings.TrimSpace(name)
+		if open[depth][name] == nil {
+			open[depth][name] = field{}
+		}
+		open = append(open[:depth+1], open[depth][name])
 	}
-	return root
 }
 
 // distance is the number of letters to change, add, drop or swap with a neighbour to get from a to b.

@@ -8,158 +8,152 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
-var (
-	groupName    = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,62}$`)
-	instanceType = regexp.MustCompile(`^([a-z]+[0-9]*[a-z0-9-]*)\.([a-z0-9-]+)$`)
-	graviton     = regexp.MustCompile(`^([a-z]+[0-9]+g[a-z]*|a1)$`)
-	labelName    = regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`)
-	labelValue   = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$`)
-)
+var groupName = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9_-]{0,62}$`)
 
-const (
-	defaultType = "m5.large" // eksctl's, like the size of two and the disk
-	defaultSize = 2
-	defaultDisk = 80
-)
+// nodeGroups reads the managed ones, then those of our own.
+func (v value) nodeGroups(c *fleet.ClusterSpec) {
+	managed, own := v.at("managedNodeGroups").mappings(), v.at("nodeGroups").mappings()
+	v.zonesOfGroups(c, managed, own)
+	seen := map[string]bool{}
+	add := func(item value, g fleet.NodeGroupSpec) {
+		if seen[g.Name] && g.Name != "" {
+			item.at("name").wrong("node group %s is there twice: give it another name", g.Name)
+		}
+		seen[g.Name] = true
+		c.NodeGroups = append(c.NodeGroups, g)
+	}
+	for _, item := range managed {
+		add(item, item.managed(c))
+	}
+	for _, item := range own {
+		add(item, item.selfManaged(c))
+	}
+	v.outpostsOfGroups(c, own)
+}
 
-// nodeGroup reads one of managedNodeGroups.
-func (v value) nodeGroup(c fleet.ClusterSpec) fleet.NodeGroupSpec {
+// zonesOfGroups makes sure that the zones that node groups name are zones of the cluster. Where only groups name any, and
+// enough of them, they are the cluster's.
+func (v value) zonesOfGroups(c *fleet.ClusterSpec, groups ...[]value) {
+	var named []string
+	var first value
+	for _, item := range slices.Concat(groups...) {
+		if zones := item.look("availabilityZones"); zones.given() && zones.n.Kind != 0 {
+			for _, n := range zones.n.Content {
+				if z := target(n).Value; isZone(z, c.Region) && !slices.Contains(named, z) {
+					named = append(named, z)
+				}
+			}
+			if first.r == nil {
+				first = zones
+			}
+		}
+	}
+	if len(named) == 0 || c.Network.VPC != "" || len(c.Network.Zones) > 0 {
+		return
+	}
+	if len(named) == 1 {
+		first.wrong("name the cluster's zones, too, so that %s is sure to be one of them: availabilityZones of the ClusterConfig", named[0])
+		return
+	}
+	slices.Sort(named)
+	c.Network.Zones = named
+}
+
+// group reads what managed and self-managed node groups have in common.
+func (v value) group(c *fleet.ClusterSpec) fleet.NodeGroupSpec {
 	var g fleet.NodeGroupSpec
 	name := v.at("name")
 	if g.Name = name.text(""); !groupName.MatchString(g.Name) {
 		name.wrong("%q must be the node group's name: letters, digits, - and _, up to 63, a letter or digit first", clip(g.Name))
 	}
-	v.machines(&g)
-	v.size(&g)
-	g.Labels = v.at("labels").labels(c.Name, g.Name)
+	g.Selector = v.at("instanceSelector").selector()
+	g.AMIFamily = v.at("amiFamily").anyCase("", amiFamilies...)
 	g.Taints = v.at("taints").taints()
 	g.Tags = v.at("tags").tags()
 	if len(g.Tags)+len(c.Tags) > maxTags {
 		v.at("tags").wrong("are %d together with metadata.tags: at most %d are possible beside ekspedite's own", len(g.Tags)+len(c.Tags), maxTags)
 	}
-	if g.DiskGiB = v.at("volumeSize").number(1); g.DiskGiB < 0 {
-		g.DiskGiB = defaultDisk
-	}
-	private := v.at("privateNetworking")
-	if g.Private = private.boolean(false); g.Private && c.Network.NAT == fleet.NATDisable {
-		private.wrong("private subnets need a way out: set vpc.nat.gateway to Single or HighlyAvailable")
-	}
-	zones := v.at("availabilityZones")
-	g.Zones = zones.zones(c.Region)
-	for _, z := range g.Zones {
-		if len(c.Network.Zones) == 0 {
-			zones.wrong("name the cluster's zones, too, so that %s is sure to be one of them: availabilityZones of the ClusterConfig", clip(z))
-			break
-		}
-		if !slices.Contains(c.Network.Zones, z) {
-			zones.wrong("%s is none of the cluster's zones: %s", clip(z), strings.Join(c.Network.Zones, ", "))
-		}
-	}
+	v.place(c, &g)
 	v.updates(&g)
+	g.PropagateTags = v.at("propagateASGTags").boolean(false)
+	for _, item := range v.at("asgSuspendProcesses").items() {
+		p := item.oneOf("", scalers...)
+		if slices.Contains(g.SuspendedScaler, p) {
+			item.wrong("%s is there twice: drop one", p)
+		} else if p != "" {
+			g.SuspendedScaler = append(g.SuspendedScaler, p)
+		}
+	}
+	market := v.at("instanceMarketOptions", "marketType")
+	g.CapacityBlock = market.oneOf("", "capacity-block") != ""
+	if market.given() && !v.has("capacityReservation", "capacityReservationTarget") {
+		market.wrong("a capacity block is paid for in advance: name it in capacityReservation.capacityReservationTarget")
+	}
+	v.machine(c, &g)
+	g.IAM = v.at("iam").nodeRole(c)
+	if g.Machine.NoPodIMDS && len(g.IAM.Addons) > 0 {
+		v.at("disablePodIMDS").wrong("and iam.withAddonPolicies exclude each other: pods could not use what the policies grant; drop one")
+	}
 	return g
 }
 
-func (v value) updates(g *fleet.NodeGroupSpec) {
-	count, share := v.at("updateConfig", "maxUnavailable"), v.at("updateConfig", "maxUnavailablePercentage")
-	g.MaxUnavailable, g.MaxUnavailablePercent = max(0, count.number(1)), max(0, share.number(1))
-	if g.MaxUnavailable > 0 && g.MaxUnavailablePercent > 0 {
-		share.wrong("and maxUnavailable exclude each other: drop one")
-	}
-	if g.MaxUnavailable > 100 {
-		count.wrong("%d: EKS replaces 100 nodes at once at most", g.MaxUnavailable)
-	}
-	if g.MaxUnavailablePercent > 100 {
-		share.wrong("%d is more than 100 per cent", g.MaxUnavailablePercent)
-	}
-}
+// scalers are the processes of an Auto Scaling group that can be suspended.
+var scalers = []string{"Launch", "Terminate", "AddToLoadBalancer", "AlarmNotification", "AZRebalance", "HealthCheck", "InstanceRefresh",
+	"ReplaceUnhealthy", "ScheduledActions"}
 
-// machines reads instance types and image.
-func (v value) machines(g *fleet.NodeGroupSpec) {
-	one, many := v.at("instanceType"), v.at("instanceTypes")
-	g.Spot = v.at("spot").boolean(false)
-	g.InstanceTypes = many.texts()
-	if one.there() {
-		if len(g.InstanceTypes) > 0 {
-			one.wrong("and instanceTypes exclude each other: put all types into instanceTypes")
-		}
-		g.InstanceTypes = []string{one.text("")}
-	}
-	if len(g.InstanceTypes) == 0 {
-		g.InstanceTypes = []string{defaultType}
-	}
-	if len(g.InstanceTypes) > 20 {
-		many.wrong("has %d types: EKS takes 20 at most", len(g.InstanceTypes))
-	}
-	at := many
-	if one.there() {
-		at = one
-	}
-	arch := ""
-	for _, t := range g.InstanceTypes {
-		m := instanceType.FindStringSubmatch(t)
-		if m == nil {
-			at.wrong("%q is no instance type, like m5.large", clip(t))
-			continue
-		}
-		a := architecture(m[1])
-		if arch != "" && a != arch {
-			at.wrong("%s needs another image than %s: make two node groups", clip(t), g.InstanceTypes[0])
-		}
-		arch = a
-	}
-	family := v.at("amiFamily")
-	f := family.oneOf("AmazonLinux2023", amiFamilies...)
-	types, ok := amiTypes[f]
+// place reads where the machines are.
+func (v value) place(c *fleet.ClusterSpec, g *fleet.NodeGroupSpec) {
+	n := c.Network
+	private, zones, subnets := v.at("privateNetworking"), v.at("availabilityZones"), v.at("subnets")
+	g.Private = private.boolean(false)
 	switch {
-	case f == "AmazonLinux2":
-		family.wrong("AWS no longer makes EKS images of it: use AmazonLinux2023")
-	case !ok:
-		family.wrong("%s is not supported yet: use AmazonLinux2023 or Bottlerocket", f)
-	case types[arch] == "" && arch != "":
-		family.wrong("%s has no image for %s: use AmazonLinux2023", f, clip(g.InstanceTypes[0]))
+	case g.Private && n.VPC != "" && len(n.Private) == 0 && len(n.Public) > 0:
+		private.wrong("vpc.subnets has no private ones: name some, or drop it")
+	case g.Private && n.VPC == "" && noPrivate(n):
+		private.wrong("private subnets need a way out: set vpc.nat.gateway to Single or HighlyAvailable")
+	case !g.Private && n.FullyPrivate:
+		private.wrong("a fully private cluster has no public subnets: set it to true")
+	case !g.Private && n.VPC != "" && len(n.Public) == 0 && len(n.Private) > 0 && !subnets.given():
+		private.wrong("vpc.subnets has private ones only: set it to true, or name public ones")
 	}
-	g.AMIType = types[arch]
+	g.Zones = zones.zones(c.Region)
+	known := n.Zones
+	if all := slices.Concat(n.Public, n.Private); n.VPC != "" && !unknownZone(all) {
+		known = zonesOf(all)
+	}
+	for _, z := range g.Zones {
+		if len(known) > 0 && isZone(z, c.Region) && !slices.Contains(known, z) {
+			zones.wrong("%s is none of the cluster's zones: %s", clip(z), strings.Join(known, ", "))
+		}
+	}
+	if zones.given() {
+		v.excludes("availabilityZones", "subnets")
+	}
+	g.Subnets = subnets.subnetNames(c, g.Private)
+	g.OutpostARN = v.at("outpostARN").arn(outpostARN)
 }
 
-// Architectures, as far as images differ.
+func (v value) updates(g *fleet.NodeGroupSpec) {
+	u := v.at("updateConfig")
+	count, share := u.at("maxUnavailable"), u.at("maxUnavailablePercentage")
+	g.MaxUnavailable, g.MaxUnavailablePercent = count.within(1, 100), share.within(1, 100)
+	switch {
+	case g.MaxUnavailable > 0 && g.MaxUnavailablePercent > 0:
+		share.wrong("and maxUnavailable exclude each other: drop one")
+	case u.there() && !count.there() && !share.there():
+		u.wrong("says nothing: give maxUnavailable or maxUnavailablePercentage, or drop it")
+	}
+}
+
 const (
-	x86, arm, nvidia, neuron = "x86_64", "arm64", "nvidia", "neuron"
+	defaultSize = 2 // eksctl's
+	maxManaged  = 450
 )
 
-// architecture of an instance type by its family: m5, c7gn, g5.
-func architecture(family string) string {
-	switch {
-	case graviton.MatchString(family) && !strings.HasPrefix(family, "g5g"):
-		return arm
-	case strings.HasPrefix(family, "inf") || strings.HasPrefix(family, "trn"):
-		return neuron
-	case len(family) > 1 && (family[0] == 'g' || family[0] == 'p') && family[1] >= '0' && family[1] <= '9':
-		return nvidia
-	}
-	return x86
-}
-
-var amiTypes = map[string]map[string]string{
-	"AmazonLinux2023": {
-		x86: "AL2023_x86_64_STANDARD", arm: "AL2023_ARM_64_STANDARD", nvidia: "AL2023_x86_64_NVIDIA", neuron: "AL2023_x86_64_NEURON",
-	},
-	"Bottlerocket": {
-		x86: "BOTTLEROCKET_x86_64", arm: "BOTTLEROCKET_ARM_64", nvidia: "BOTTLEROCKET_x86_64_NVIDIA",
-	},
-}
-
-// amiFamilies are eksctl's.
-var amiFamilies = []string{
-	"AmazonLinux2023", "AmazonLinux2", "UbuntuPro2604", "Ubuntu2604", "UbuntuPro2404", "Ubuntu2404", "UbuntuPro2204",
-	"Ubuntu2204", "UbuntuPro2004", "Ubuntu2004", "Bottlerocket", "BottlerocketFips", "WindowsServer2019CoreContainer",
-	"WindowsServer2019FullContainer", "WindowsServer2022CoreContainer", "WindowsServer2022FullContainer",
-	"WindowsServer2025CoreContainer", "WindowsServer2025FullContainer",
-}
-
-// size reads min, max and desired, with eksctl's defaults.
-func (v value) size(g *fleet.NodeGroupSpec) {
+// size reads min, max and desired, with eksctl's defaults. The greatest size is at least least.
+func (v value) size(g *fleet.NodeGroupSpec, least int) {
 	minSize, maxSize, desired := v.at("minSize"), v.at("maxSize"), v.at("desiredCapacity")
-	g.Min, g.Max, g.Desired = minSize.number(0), maxSize.number(1), desired.number(0)
+	g.Min, g.Max, g.Desired = minSize.number(0), maxSize.number(least), desired.number(0)
 	switch {
 	case g.Min < 0 && g.Desired < 0 && g.Max >= 0:
 		g.Min = min(defaultSize, g.Max)
@@ -175,7 +169,7 @@ func (v value) size(g *fleet.NodeGroupSpec) {
 		g.Desired = g.Min
 	}
 	if g.Max < 0 {
-		g.Max = max(g.Desired, g.Min, 1)
+		g.Max = max(g.Desired, g.Min, least)
 	}
 	switch {
 	case g.Min > g.Max:
@@ -185,61 +179,71 @@ func (v value) size(g *fleet.NodeGroupSpec) {
 	case g.Desired > g.Max:
 		desired.wrong("%d is more than maxSize %d", g.Desired, g.Max)
 	}
-	if g.Max > 450 {
-		maxSize.wrong("%d: a managed node group has 450 nodes at most, without a raised quota", g.Max)
+	if g.MaxUnavailable > g.Max {
+		v.at("updateConfig", "maxUnavailable").wrong("%d is more than maxSize %d", g.MaxUnavailable, g.Max)
 	}
 }
 
-// labels are the spec's and the two that eksctl gives, which workloads select by.
-func (v value) labels(cluster, group string) map[string]string {
-	labels := v.textMap()
-	if labels == nil {
-		labels = map[string]string{}
+// addonPolicies are eksctl's iam.withAddonPolicies, without those of App Mesh.
+var addonPolicies = []string{"autoScaler", "awsLoadBalancerController", "certManager", "cloudWatch", "ebs", "efs", "externalDNS", "fsx",
+	"imageBuilder", "xRay"} // sorted
+
+// nodeRole reads the role of a group's machines.
+func (v value) nodeRole(c *fleet.ClusterSpec) fleet.NodeIAM {
+	policies := v.at("withAddonPolicies")
+	i := fleet.NodeIAM{
+		RoleARN: v.at("instanceRoleARN").arn(role), RoleName: v.at("instanceRoleName").roleName(), ProfileARN: v.at("instanceProfileARN").arn(profile),
+		Addons: policies.switches(addonPolicies),
+		Grants: fleet.Grants{
+			PolicyARNs: v.at("attachPolicyARNs").arns(iamPolicy), Inline: v.at("attachPolicy").iamPolicy(),
+			Boundary: v.at("instanceRolePermissionsBoundary").arn(iamPolicy),
+		},
 	}
-	for k, val := range labels {
-		domain, _, ok := strings.Cut(k, "/")
+	if alb := policies.at("albIngress"); alb.boolean(false) { // its name of old
+		if slices.Contains(i.Addons, "awsLoadBalancerController") {
+			alb.wrong("is the old name of awsLoadBalancerController: drop it")
+		} else {
+			i.Addons = append(i.Addons, "awsLoadBalancerController")
+			slices.Sort(i.Addons)
+		}
+	}
+	rest := []string{"instanceRoleName", "attachPolicy", "attachPolicyARNs", "instanceRolePermissionsBoundary"}
+	for _, given := range []struct{ field, arn string }{{"instanceRoleARN", i.RoleARN}, {"instanceProfileARN", i.ProfileARN}} {
+		if given.arn == "" {
+			continue
+		}
+		v.excludes(given.field, rest...)
+		if len(i.Addons) > 0 {
+			policies.wrong("and %s exclude each other: attach the policies to that role", given.field)
+		}
+	}
+	return i
+}
+
+// outpostsOfGroups: all machines that are on an Outpost are on one.
+func (v value) outpostsOfGroups(c *fleet.ClusterSpec, own []value) {
+	at := ""
+	if c.Outpost != nil {
+		at = c.Outpost.ARN
+	}
+	for _, item := range own {
+		arn := item.at("outpostARN")
+		s := arn.text("")
 		switch {
-		case !labelName.MatchString(k) || !labelValue.MatchString(val):
-			v.wrong("%q: %q is no Kubernetes label", clip(k), clip(val))
-		case ok && slices.ContainsFunc([]string{"kubernetes.io", "k8s.io", "eks.amazonaws.com"}, func(r string) bool {
-			return domain == r || strings.HasSuffix(domain, "."+r)
-		}):
-			v.wrong("%q: EKS does not take labels of kubernetes.io, k8s.io and eks.amazonaws.com: use a name of your own", clip(k))
+		case s == "":
+		case at != "" && s != at:
+			arn.wrong("%s is another Outpost than %s: a cluster has one", clip(s), clip(at))
+		case c.Network.FullyPrivate && c.Outpost == nil:
+			arn.wrong("a fully private cluster has no nodes on an Outpost: drop one of both")
+		default:
+			at = s
 		}
-	}
-	labels[fleet.LabelCluster], labels[fleet.LabelNodeGroup] = cluster, group
-	return labels
-}
-
-var effects = []string{"NoSchedule", "PreferNoSchedule", "NoExecute"}
-
-// taints are a list with key, value and effect; or, in eksctl's older form, a mapping of keys to "value:effect".
-func (v value) taints() []fleet.Taint {
-	var out []fleet.Taint
-	if v.there() && v.n.Kind == mapping {
-		for _, p := range v.r.pairs(v.n, 0) {
-			v.r.used[p.key] = true
-			item := value{v.r, p.value, join(v.path, p.key.Value), p.key.Line}
-			val, effect, _ := strings.Cut(item.text(""), ":")
-			if !slices.Contains(effects, effect) {
-				item.wrong("must be \"value:effect\", the effect one of %s", strings.Join(effects, ", "))
+		if s != "" || c.Outpost != nil {
+			for _, field := range []string{"instanceSelector", "availabilityZones", "localZones"} {
+				if item.has(field) {
+					item.at(field).wrong("a group on an Outpost cannot have it: its zone is the Outpost's, and its instanceType must be there; drop it")
+				}
 			}
-			out = append(out, fleet.Taint{Key: p.key.Value, Value: val, Effect: effect})
 		}
-		return out
 	}
-	for _, item := range v.mappings() {
-		t := fleet.Taint{Key: item.at("key").text(""), Value: item.at("value").text(""), Effect: item.at("effect").oneOf("", effects...)}
-		if !item.at("effect").there() {
-			item.at("effect").wrong("is missing: one of %s", strings.Join(effects, ", "))
-		}
-		if !labelName.MatchString(t.Key) || !labelValue.MatchString(t.Value) {
-			item.wrong("key %q with value %q is no taint", clip(t.Key), clip(t.Value))
-		}
-		out = append(out, t)
-	}
-	if len(out) > 50 {
-		v.wrong("are %d: EKS takes 50 at most", len(out))
-	}
-	return out
 }

@@ -2,8 +2,8 @@
 // (ekspedite.dev/v1alpha1), several YAML documents in one text. It is offline and pure.
 //
 // Everything that is to be said about a text is said at once, with line and path: wrong values are errors; fields that are
-// known but not acted on yet, and unknown ones, are warnings. A known field is an error, though, if a cluster made without
-// it could not be put right later, or would be more open than was asked for: nobody reads a warning in time for that.
+// known but not acted on, and unknown ones, are warnings. A field is an error, though, if a cluster made without it could
+// not be put right later, or would be more open than was asked for: nobody reads a warning in time for that.
 package spec
 
 import (
@@ -47,7 +47,7 @@ type document struct {
 func Parse(text []byte) ([]Spec, Report) {
 	var report Report
 	if len(text) > maxText {
-		report.Errors = append(report.Errors, Problem{1, "", fmt.Sprintf("the text has %d bytes: at most %d can be read", len(text), maxText)})
+		report.Errors = append(report.Errors, Problem{Line: 1, Message: fmt.Sprintf("the text has %d bytes: at most %d can be read", len(text), maxText)})
 		return nil, report
 	}
 	var specs []Spec
@@ -63,7 +63,7 @@ func Parse(text []byte) ([]Spec, Report) {
 			}
 			lines[c.Name] = doc.root.r.before + doc.root.at("metadata", "name").line
 			specs = append(specs, Spec{Cluster: c, Policy: fleet.DefaultPolicy(), Text: doc.text})
-			doc.root.r.rest(doc.root, clusterFields(), 0, func(path string) string { return refused[path] })
+			doc.root.r.rest(doc.root, clusterFields(), 0, notActedOn)
 		case version == policyVersion && kind == policyKind:
 			policies = append(policies, doc)
 		default:
@@ -74,10 +74,10 @@ func Parse(text []byte) ([]Spec, Report) {
 	had := map[string]bool{}
 	for _, doc := range policies {
 		doc.root.assign(specs, had, doc.text)
-		doc.root.r.rest(doc.root, parseFields(policyFields), 0, func(string) string { return "" })
+		doc.root.r.rest(doc.root, ownFields(), 0, nil)
 	}
 	if len(specs) == 0 && len(report.Errors) == 0 {
-		report.Errors = append(report.Errors, Problem{1, "", "there is no cluster in the text: it needs a document with apiVersion " + eksctlVersion + ", kind " + clusterKind})
+		report.Errors = append(report.Errors, Problem{Line: 1, Message: "there is no cluster in the text: it needs a document with apiVersion " + eksctlVersion + ", kind " + clusterKind})
 	}
 	report.sort()
 	return specs, report
@@ -93,8 +93,7 @@ func documents(text []byte, report *Report) []document {
 		}
 		for i, n := range nodes {
 			root := target(n)
-			r := &reader{report: report, before: p.before, used: map[*yaml.Node]bool{}, budget: maxVisits}
-			v := value{r: r, n: root, line: n.Line}
+			v := value{r: newReader(report, p.before), n: root, line: n.Line}
 			switch {
 			case !v.there():
 			case i > 0:
@@ -142,7 +141,7 @@ func syntax(err error, before int) Problem {
 			text = rest
 		}
 	}
-	return Problem{before + line, "", "not YAML: " + text}
+	return Problem{Line: before + line, Message: "not YAML: " + text}
 }
 
 type part struct {

@@ -3,12 +3,8 @@ package spec
 import (
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
-
-const mapping = yaml.MappingNode
 
 // maxMargin is half of the two minutes that EC2 gives.
 const maxMargin = time.Minute
@@ -31,6 +27,7 @@ func (v value) assign(specs []Spec, had map[string]bool, text string) {
 		}
 		had[cluster] = true
 		specs[i].Policy = policy
+		specs[i].Cluster.DeletionProtection = v.at("cluster", "deletionProtection").flag()
 		specs[i].Text += lineEnd(specs[i].Text) + separated(text)
 		return
 	}

@@ -2,10 +2,8 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -15,15 +13,22 @@ type reader struct {
 	report *Report
 	before int                 // lines of the text before this document
 	used   map[*yaml.Node]bool // key nodes
-	budget int                 // pairs and items that may yet be visited: aliases could make them billions
+	seen   map[*yaml.Node]fields
+	budget int // pairs and items that may yet be visited: aliases could make them billions
 	spent  bool
 }
 
 // Limits of one document. A ClusterConfig with a hundred node groups has some thousands of pairs.
 const (
-	maxVisits = 100_000
-	maxDepth  = 50
+	maxVisits   = 500_000
+	perItem     = 100 // what reading an item with fields costs: it may be an alias of a large one
+	maxDepth    = 50
+	maxProblems = 1000 // of one text: whoever has more has the wrong file
 )
+
+func newReader(report *Report, before int) *reader {
+	return &reader{report: report, before: before, used: map[*yaml.Node]bool{}, seen: map[*yaml.Node]fields{}, budget: maxVisits}
+}
 
 // value is a place in the document; its node is nil where there is nothing.
 type value struct {
@@ -35,11 +40,35 @@ type value struct {
 
 type pair struct{ key, value *yaml.Node }
 
+// fields are a mapping's pairs, which are looked at about a hundred times in a node group.
+type fields struct {
+	pairs []pair
+	names map[string]int // the last of each name; nil for a few pairs
+}
+
+const few = 12
+
+func (f fields) find(name string) (pair, bool) {
+	if f.names != nil {
+		i, ok := f.names[name]
+		if !ok {
+			return pair{}, false
+		}
+		return f.pairs[i], true
+	}
+	for i := len(f.pairs) - 1; i >= 0; i-- {
+		if f.pairs[i].key.Value == name {
+			return f.pairs[i], true
+		}
+	}
+	return pair{}, false
+}
+
 func (r *reader) visit(n *yaml.Node, count int) bool {
 	r.budget -= count
 	if r.budget < 0 && !r.spent {
 		r.spent = true
-		r.report.Errors = append(r.report.Errors, Problem{r.before + n.Line, "", "the document is too complex: its aliases expand to too many fields"})
+		r.report.Errors = append(r.report.Errors, Problem{Line: r.before + n.Line, Message: "the document is too complex: its aliases expand to too many fields"})
 	}
 	return r.budget >= 0
 }
@@ -53,64 +82,115 @@ func target(n *yaml.Node) *yaml.Node {
 }
 
 // pairs are a mapping's, with what it merges in (<<) where it does not say otherwise.
-func (r *reader) pairs(n *yaml.Node, depth int) []pair {
-	if n.Kind != yaml.MappingNode || depth > maxDepth || !r.visit(n, 1+len(n.Content)) {
-		return nil
+func (r *reader) pairs(n *yaml.Node) []pair { return r.fields(n, 0).pairs }
+
+func (r *reader) fields(n *yaml.Node, depth int) fields {
+	if f, ok := r.seen[n]; ok {
+		return f
 	}
-	var out, merged []pair
+	if n.Kind != yaml.MappingNode || depth > maxDepth || !r.visit(n, 1+len(n.Content)) {
+		return fields{}
+	}
+	var f fields
+	var merged []pair
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], target(n.Content[i+1])
 		if k.Tag != "!!merge" {
-			out = append(out, pair{k, v})
+			f.pairs = append(f.pairs, pair{k, v})
 			continue
 		}
 		from := []*yaml.Node{v}
 		if v.Kind == yaml.SequenceNode {
 			from = v.Content
 		}
-		for _, f := range from {
-			if f = target(f); f != n && f.Kind == yaml.MappingNode {
-				merged = append(merged, r.pairs(f, depth+1)...)
+		for _, m := range from {
+			if m = target(m); m != n && m.Kind == yaml.MappingNode {
+				more := r.fields(m, depth+1).pairs
+				if !r.visit(m, len(more)) {
+					return fields{}
+				}
+				merged = append(merged, more...)
 			}
 		}
 	}
-	for _, m := range merged {
-		if !slices.ContainsFunc(out, func(p pair) bool { return p.key.Value == m.key.Value }) {
-			out = append(out, m)
+	if len(f.pairs)+len(merged) > few {
+		f.names = make(map[string]int, len(f.pairs))
+		for i, p := range f.pairs {
+			f.names[p.key.Value] = i
 		}
 	}
-	return out
+	for _, m := range merged {
+		if _, ok := f.find(m.key.Value); !ok {
+			f.pairs = append(f.pairs, m)
+			if f.names != nil {
+				f.names[m.key.Value] = len(f.pairs) - 1
+			}
+		}
+	}
+	r.seen[n] = f
+	return f
 }
 
 func (v value) wrong(format string, args ...any) {
-	v.r.report.Errors = append(v.r.report.Errors, Problem{v.r.before + v.line, v.path, fmt.Sprintf(format, args...)})
+	if len(v.r.report.Errors) < maxProblems {
+		v.r.report.Errors = append(v.r.report.Errors, Problem{Line: v.r.before + v.line, Path: v.path, Message: fmt.Sprintf(format, args...)})
+	}
 }
 
 func (v value) warn(format string, args ...any) {
-	v.r.report.Warnings = append(v.r.report.Warnings, Problem{v.r.before + v.line, v.path, fmt.Sprintf(format, args...)})
+	if len(v.r.report.Warnings) < maxProblems {
+		v.r.report.Warnings = append(v.r.report.Warnings, Problem{Line: v.r.before + v.line, Path: v.path, Message: fmt.Sprintf(format, args...)})
+	}
 }
 
 // there tells whether the place has something other than null.
 func (v value) there() bool { return v.n != nil && v.n.Tag != "!!null" }
 
+// given tells whether the place asks for something: what is empty or false does not.
+func (v value) given() bool {
+	if !v.there() {
+		return false
+	}
+	if v.n.Kind == yaml.ScalarNode {
+		return v.n.Value != "" && !strings.EqualFold(v.n.Value, "false")
+	}
+	return len(v.n.Content) > 0
+}
+
 // at is a field of a mapping, and marks it as read.
-func (v value) at(names ...string) value {
+func (v value) at(names ...string) value { return v.field(true, names) }
+
+// look is a field of a mapping, which stays unread.
+func (v value) look(names ...string) value { return v.field(false, names) }
+
+func (v value) field(read bool, names []string) value {
 	for _, name := range names {
 		out := value{r: v.r, path: join(v.path, name), line: v.line}
-		if v.there() && v.n.Kind != yaml.MappingNode {
-			v.wrong("must have fields")
-		}
 		if v.there() {
-			for _, p := range v.r.pairs(v.n, 0) {
-				if p.key.Value == name {
+			if v.n.Kind != yaml.MappingNode {
+				v.wrong("must have fields")
+			} else if p, ok := v.r.fields(v.n, 0).find(name); ok {
+				if read {
 					v.r.used[p.key] = true
-					out.n, out.line = p.value, p.key.Line
 				}
+				out.n, out.line = p.value, p.key.Line
 			}
 		}
 		v = out
 	}
 	return v
+}
+
+// has tells whether a field is given, without marking it as read.
+func (v value) has(names ...string) bool { return v.look(names...).given() }
+
+// excludes complains of those of its fields that are given although another one is.
+func (v value) excludes(other string, names ...string) {
+	for _, name := range names {
+		if f := v.at(strings.Split(name, ".")...); f.given() {
+			f.wrong("and %s exclude each other: drop one", other)
+		}
+	}
 }
 
 func join(path, name string) string {
@@ -132,7 +212,7 @@ func (v value) items() []value {
 	if !v.r.visit(v.n, len(v.n.Content)) {
 		return nil
 	}
-	var out []value
+	out := make([]value, 0, len(v.n.Content))
 	for i, n := range v.n.Content {
 		out = append(out, value{v.r, target(n), v.path + "[" + strconv.Itoa(i) + "]", n.Line})
 	}
@@ -141,53 +221,28 @@ func (v value) items() []value {
 
 // mappings are the items of a list that must have fields.
 func (v value) mappings() []value {
-	return slices.DeleteFunc(v.items(), func(item value) bool {
-		bad := item.n.Kind != yaml.MappingNode
-		if bad {
-			item.wrong("must have fields")
-		}
-		return bad
-	})
-}
-
-// scalar is the text of a single value. Plain numbers and bools are taken as they were written.
-func (v value) scalar() (string, bool) {
-	if !v.there() {
-		return "", false
-	}
-	if v.n.Kind != yaml.ScalarNode {
-		v.wrong("must be a single value")
-		return "", false
-	}
-	return v.n.Value, true
-}
-
-func (v value) text(otherwise string) string {
-	if s, ok := v.scalar(); ok {
-		return s
-	}
-	return otherwise
-}
-
-// texts are a list of texts, none empty, none twice.
-func (v value) texts() []string {
-	var out []string
+	var out []value
 	for _, item := range v.items() {
-		s, ok := item.scalar()
-		switch {
-		case !ok && !item.there(), ok && s == "":
-			item.wrong("is empty: drop it")
-		case slices.Contains(out, s):
-			item.wrong("%q is there twice: drop one", s)
-		case ok:
-			out = append(out, s)
+		if !v.r.visit(v.n, perItem) {
+			return out
 		}
+		if item.n.Kind != yaml.MappingNode {
+			item.wrong("must have fields")
+			continue
+		}
+		out = append(out, item)
 	}
 	return out
 }
 
-// textMap is a mapping of texts, like labels.
-func (v value) textMap() map[string]string {
+// entry is a pair of a mapping whose keys are data.
+type entry struct {
+	key string
+	value
+}
+
+// entries are those of a mapping whose keys are data: names of subnets, of labels.
+func (v value) entries() []entry {
 	if !v.there() {
 		return nil
 	}
@@ -195,150 +250,14 @@ func (v value) textMap() map[string]string {
 		v.wrong("must be names with values, like \"team: web\"")
 		return nil
 	}
-	out := map[string]string{}
-	for _, p := range v.r.pairs(v.n, 0) {
+	pairs := v.r.pairs(v.n)
+	if !v.r.visit(v.n, len(pairs)) {
+		return nil
+	}
+	out := make([]entry, 0, len(pairs))
+	for _, p := range pairs {
 		v.r.used[p.key] = true
-		item := value{v.r, p.value, join(v.path, p.key.Value), p.key.Line}
-		out[p.key.Value] = item.text("")
+		out = append(out, entry{p.key.Value, value{v.r, p.value, join(v.path, clip(p.key.Value)), p.key.Line}})
 	}
 	return out
-}
-
-// number is a whole number that is at least least; -1 where there is none.
-func (v value) number(least int) int {
-	s, ok := v.scalar()
-	if !ok {
-		return -1
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < least || n > 1_000_000 {
-		v.wrong("%q must be a whole number, %d or more", clip(s), least)
-		return -1
-	}
-	return n
-}
-
-func (v value) boolean(otherwise bool) bool {
-	s, ok := v.scalar()
-	if !ok {
-		return otherwise
-	}
-	switch strings.ToLower(s) {
-	case "true", "yes", "on":
-		return true
-	case "false", "no", "off":
-		return false
-	}
-	v.wrong("%q must be true or false", clip(s))
-	return otherwise
-}
-
-func (v value) duration(otherwise time.Duration) time.Duration {
-	s, ok := v.scalar()
-	if !ok {
-		return otherwise
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 {
-		v.wrong("%q must be a duration like 5s or 1m30s", clip(s))
-		return otherwise
-	}
-	return d
-}
-
-// oneOf is a text out of a choice.
-func (v value) oneOf(otherwise string, choice ...string) string {
-	s, ok := v.scalar()
-	if !ok {
-		return otherwise
-	}
-	if slices.Contains(choice, s) {
-		return s
-	}
-	for _, c := range choice {
-		if strings.EqualFold(c, s) {
-			v.wrong("%q must be written %q", clip(s), c)
-			return c
-		}
-	}
-	v.wrong("%q must be one of %s", clip(s), strings.Join(choice, ", "))
-	return otherwise
-}
-
-// clip bounds what a problem repeats of the text.
-func clip(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
-}
-
-// rest names the fields that were not read: known ones, unknown ones, and ones that are there twice.
-func (r *reader) rest(v value, known field, depth int, ignored func(path string) string) {
-	n := v.n
-	if n == nil || depth > maxDepth {
-		return
-	}
-	switch n.Kind {
-	case yaml.SequenceNode:
-		if !r.visit(n, len(n.Content)) {
-			return
-		}
-		for i, item := range n.Content {
-			r.rest(value{r, target(item), v.path + "[" + strconv.Itoa(i) + "]", item.Line}, known, depth+1, ignored)
-		}
-	case yaml.MappingNode:
-		seen := map[string]bool{}
-		for _, p := range r.pairs(n, 0) {
-			at := value{r, p.value, join(v.path, clip(p.key.Value)), p.key.Line}
-			below, ok := known.child(p.key.Value)
-			switch {
-			case seen[p.key.Value]:
-				at.wrong("is there twice: drop one")
-			case r.used[p.key]:
-				r.rest(at, below, depth+1, ignored)
-			case !ok:
-				at.unknown(known, p.key.Value)
-			case !at.there() || p.value.Kind != yaml.ScalarNode && len(p.value.Content) == 0:
-				// null and empty mean nothing
-			default:
-				at.notActedOn(ignored)
-			}
-			seen[p.key.Value] = true
-		}
-	}
-}
-
-func (v value) unknown(known field, name string) {
-	if meant := known.similar(name); meant != "" {
-		v.warn("is no known field and has no effect: did you mean %q?", meant)
-		return
-	}
-	v.warn("is no known field and has no effect: drop it")
-}
-
-func (v value) notActedOn(why func(path string) string) {
-	off := v.n.Kind == yaml.ScalarNode && strings.EqualFold(v.n.Value, "false") // asks for nothing
-	if refused := why(generic(v.path)); refused != "" && !off {
-		v.wrong("is not supported yet, and %s", refused)
-		return
-	}
-	v.warn("is not acted on yet")
-}
-
-// generic drops the indexes of a path.
-func generic(path string) string {
-	var b strings.Builder
-	in := false
-	for _, c := range path {
-		switch {
-		case c == '[':
-			in = true
-		case c == ']':
-			in = false
-		case !in:
-			b.WriteRune(c)
-		}
-	}
-	return b.String()
 }

@@ -14,6 +14,8 @@ type Problem struct {
 	Line    int    `json:"line"`
 	Path    string `json:"path,omitempty"` // managedNodeGroups[0].minSize
 	Message string `json:"message"`
+	// NotActedOn marks what is right and known, but has no effect here: a plan names it.
+	NotActedOn bool `json:"notActedOn,omitempty"`
 }
 
 func (p Problem) String() string {
@@ -50,6 +52,17 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, "warning: %s\n", p)
 	}
 	return b.String()
+}
+
+// NotActedOn are those warnings that name a known field which has no effect here.
+func (r Report) NotActedOn() []Problem {
+	var out []Problem
+	for _, p := range r.Warnings {
+		if p.NotActedOn {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func (r *Report) sort() {

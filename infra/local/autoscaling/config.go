@@ -52,7 +52,13 @@ type settings struct {
 	policies                  []string
 	protect, rebalance        *bool
 	role, desiredCapacityType string
+	placement                 string
+	maxLifetime               *int
+	maintenance               *maintenancePolicy
 }
+
+// leastLifetime is the shortest maximum lifetime of an instance: a day.
+const leastLifetime = 86400
 
 // terminationPolicies are those that are implemented; AllocationStrategy and Lambda functions are not.
 var terminationPolicies = []string{"Default", "OldestInstance", "NewestInstance", "OldestLaunchTemplate", "OldestLaunchConfiguration", "ClosestToNextInstanceHour"}
@@ -130,8 +136,15 @@ func (s *Service) checkMixed(p *mixedPolicy) error {
 		return validation("OnDemandPercentageAboveBaseCapacity must be between 0 and 100")
 	case *d.OnDemandBaseCapacity < 0:
 		return validation("OnDemandBaseCapacity must not be negative")
-	case d.SpotMaxPrice != "":
-		return notImplemented("SpotMaxPrice of a mixed instances policy")
+	case d.SpotInstancePools != nil && d.SpotAllocationStrategy != "lowest-price":
+		return validation("SpotInstancePools option is only available with the lowest-price allocation strategy.")
+	case d.SpotInstancePools != nil && (*d.SpotInstancePools < 1 || *d.SpotInstancePools > 20):
+		return validation("SpotInstancePools must be between 1 and 20")
+	}
+	if price := d.SpotMaxPrice; price != "" {
+		if v, err := strconv.ParseFloat(price, 64); err != nil || v <= 0 {
+			return validation("Invalid Spot maximum price %s", price)
+		}
 	}
 	return nil
 }
@@ -173,8 +186,13 @@ func (s *Service) apply(g *group, c settings) error {
 		return validation("Desired capacity:%d must be between the specified min size:%d and max size:%d", *c.desired, next.min, next.max)
 	case c.desiredCapacityType != "" && c.desiredCapacityType != "units":
 		return notImplemented("DesiredCapacityType %q", c.desiredCapacityType)
-	case c.healthType != "" && c.healthType != "EC2":
-		return notImplemented("HealthCheckType %q: only EC2", c.healthType)
+	case c.maxLifetime != nil && *c.maxLifetime != 0 && (*c.maxLifetime < leastLifetime || *c.maxLifetime > 31536000):
+		return validation("MaxInstanceLifetime must be 0, or between %d and 31536000 seconds", leastLifetime)
+	}
+	for t := range strings.SplitSeq(c.healthType, ",") { // what a load balancer says of an instance is not modelled
+		if c.healthType != "" && !slices.Contains([]string{"EC2", "ELB", "EBS", "VPC_LATTICE"}, t) {
+			return validation("Invalid health check type %s", t)
+		}
 	}
 	for _, p := range c.policies {
 		if !slices.Contains(terminationPolicies, p) {
@@ -193,6 +211,15 @@ func (s *Service) apply(g *group, c settings) error {
 		next.warmup = c.warmup
 	}
 	change(&next.protect, c.protect)
+	change(&next.maxLifetime, c.maxLifetime)
+	if c.placement != "" {
+		next.placement = c.placement
+	}
+	if c.maintenance != nil {
+		if next.maintenance = c.maintenance; c.maintenance.MinHealthyPercentage == -1 && c.maintenance.MaxHealthyPercentage == -1 {
+			next.maintenance = nil // so a policy is taken away
+		}
+	}
 	change(&next.rebalance, c.rebalance)
 	if c.role != "" {
 		next.role = c.role

@@ -26,6 +26,8 @@ type group struct {
 	tags      []groupTag
 	hooks     []*hook
 	suspended map[string]string // process: reason
+	metrics   []string
+	sources   []source
 	deleting  bool
 
 	members    []*member // in the order in which they joined
@@ -54,6 +56,15 @@ type config struct {
 	grace, cooldown   int
 	warmup            *int
 	role              string
+	placement         string // placement group
+	maxLifetime       int    // seconds; 0: for ever
+	maintenance       *maintenancePolicy
+}
+
+// maintenancePolicy bounds a group's healthy capacity while instances are replaced. It is kept and shown: replacements
+// here come first or last as the group's other settings say.
+type maintenancePolicy struct {
+	MinHealthyPercentage, MaxHealthyPercentage int
 }
 
 type groupTag struct {

@@ -30,17 +30,18 @@ type createGroupIn struct {
 	ServiceLinkedRoleARN             string
 	DesiredCapacityType              string
 	DefaultInstanceWarmup            *int
+	LoadBalancerNames                []string
+	TargetGroupARNs                  []string
+	TrafficSources                   []source
+	PlacementGroup                   string
+	MaxInstanceLifetime              *int
+	InstanceMaintenancePolicy        *maintenancePolicy
+	SkipZonalShiftValidation         bool
 
 	LaunchConfigurationName          *form.Unsupported
 	InstanceID                       *form.Unsupported `query:"InstanceId"`
 	AvailabilityZoneIDs              *form.Unsupported `query:"AvailabilityZoneIds"`
-	LoadBalancerNames                *form.Unsupported
-	TargetGroupARNs                  *form.Unsupported
-	TrafficSources                   *form.Unsupported
-	PlacementGroup                   *form.Unsupported
-	MaxInstanceLifetime              *form.Unsupported
 	Context                          *form.Unsupported
-	InstanceMaintenancePolicy        *form.Unsupported
 	AvailabilityZoneDistribution     *form.Unsupported
 	AvailabilityZoneImpairmentPolicy *form.Unsupported
 	CapacityReservationSpecification *form.Unsupported
@@ -54,6 +55,7 @@ func (in *createGroupIn) settings() settings {
 		subnets: in.VPCZoneIdentifier, zones: in.AvailabilityZones, healthType: in.HealthCheckType, grace: in.HealthCheckGracePeriod,
 		cooldown: in.DefaultCooldown, warmup: in.DefaultInstanceWarmup, policies: in.TerminationPolicies, protect: in.NewInstancesProtectedFromScaleIn,
 		rebalance: in.CapacityRebalance, role: in.ServiceLinkedRoleARN, desiredCapacityType: in.DesiredCapacityType,
+		placement: in.PlacementGroup, maxLifetime: in.MaxInstanceLifetime, maintenance: in.InstanceMaintenancePolicy,
 	}
 }
 
@@ -102,6 +104,13 @@ type groupXML struct {
 	ServiceLinkedRoleARN             string
 	CapacityRebalance                bool
 	DefaultInstanceWarmup            *int
+	PlacementGroup                   string `xml:",omitempty"`
+	MaxInstanceLifetime              *int
+	InstanceMaintenancePolicy        *maintenancePolicy
+	EnabledMetrics                   []enabledMetricXML `xml:"EnabledMetrics>member"`
+	LoadBalancerNames                []string           `xml:"LoadBalancerNames>member"`
+	TargetGroupARNs                  []string           `xml:"TargetGroupARNs>member"`
+	TrafficSources                   []source           `xml:"TrafficSources>member"`
 }
 
 type describeGroupsOut struct {
@@ -195,8 +204,16 @@ func (s *Service) createGroup(in *createGroupIn) (*none, error) {
 		}
 		hooks = append(hooks, next)
 	}
-	_, err = s.create(in.AutoScalingGroupName, in.settings(), tags, hooks)
-	return &none{}, err
+	sources, err := complete(slices.Concat(sourcesOf(classic, in.LoadBalancerNames), sourcesOf(targetGroup, in.TargetGroupARNs), in.TrafficSources))
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.create(in.AutoScalingGroupName, in.settings(), tags, hooks)
+	if err != nil {
+		return nil, err
+	}
+	g.attachSources(sources)
+	return &none{}, nil
 }
 
 func (s *Service) updateGroup(in *createGroupIn) (*none, error) {
@@ -247,7 +264,14 @@ func (s *Service) groupXML(g *group, withInstances bool) groupXML {
 		DesiredCapacity: g.desired, DefaultCooldown: g.cooldown, AvailabilityZones: zones, HealthCheckType: g.healthType,
 		HealthCheckGracePeriod: g.grace, CreatedTime: wire.At(g.created), VPCZoneIdentifier: strings.Join(g.subnets, ","), Tags: g.tagsXML(),
 		TerminationPolicies: g.policies, NewInstancesProtectedFromScaleIn: g.protect, ServiceLinkedRoleARN: g.role, CapacityRebalance: g.rebalance,
-		DefaultInstanceWarmup: g.warmup,
+		DefaultInstanceWarmup: g.warmup, PlacementGroup: g.placement, InstanceMaintenancePolicy: g.maintenance,
+		LoadBalancerNames: g.identifiers(classic), TargetGroupARNs: g.identifiers(targetGroup), TrafficSources: g.sources,
+	}
+	if g.maxLifetime > 0 {
+		x.MaxInstanceLifetime = &g.maxLifetime
+	}
+	for _, m := range g.metrics {
+		x.EnabledMetrics = append(x.EnabledMetrics, enabledMetricXML{m, granularity})
 	}
 	if g.mixed == nil {
 		x.LaunchTemplate = &g.template

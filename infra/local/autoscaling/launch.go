@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/ec2"
@@ -192,8 +193,14 @@ func (s *Service) run(g *group, p pool, subnet, cause string) (*member, error) {
 			tags[t.Key] = t.Value
 		}
 	}
+	if p.spot && g.mixed != nil && g.mixed.InstancesDistribution.SpotMaxPrice != "" {
+		if err := s.affordable(g, p, subnet); err != nil {
+			return nil, err
+		}
+	}
 	started, err := s.ec2.Run(ec2.RunSpec{
-		Type: p.instanceType, SubnetID: subnet, Spot: p.spot, Tags: tags, LaunchTemplateID: spec.LaunchTemplateID, LaunchTemplateVersion: spec.Version,
+		PlacementGroup: g.placement,
+		Type:           p.instanceType, SubnetID: subnet, Spot: p.spot, Tags: tags, LaunchTemplateID: spec.LaunchTemplateID, LaunchTemplateVersion: spec.Version,
 	})
 	if err != nil {
 		return nil, err
@@ -205,6 +212,19 @@ func (s *Service) run(g *group, p pool, subnet, cause string) (*member, error) {
 	g.members = append(g.members, m)
 	g.poke()
 	return m, nil
+}
+
+// affordable checks a spot price against the most that the group pays.
+func (s *Service) affordable(g *group, p pool, subnet string) error {
+	most, err := strconv.ParseFloat(g.mixed.InstancesDistribution.SpotMaxPrice, 64)
+	if err != nil {
+		return err
+	}
+	n, _ := s.ec2.Subnet(subnet)
+	if price := s.ec2.SpotPrice(p.instanceType, n.AZ); price > most {
+		return wire.Errf("SpotMaxPriceTooLow", "Your Spot request price of %g is lower than the minimum required Spot request fulfillment price of %g.", most, price)
+	}
+	return nil
 }
 
 func newMember(i ec2.Instance) *member {

@@ -73,6 +73,9 @@ func (s *Service) next(g *group) time.Time {
 		}
 	}
 	for _, m := range g.members {
+		if g.maxLifetime > 0 && m.state == inService {
+			earlier(m.oldAt(g))
+		}
 		if m.state != pendingWait && m.state != terminatingWait {
 			continue
 		}
@@ -154,6 +157,10 @@ func (s *Service) checkHealth(g *group, m *member, state string) {
 	if state != "running" && state != "pending" && g.runs("HealthCheck") {
 		m.unhealthy = true
 	}
+	if g.maxLifetime > 0 && !m.unhealthy && !time.Now().Before(m.oldAt(g)) && g.runs("Terminate") {
+		s.takeOut(g, m, sentence(time.Now())+"an instance was taken out of service in response to instance having reached its maximum lifetime.")
+		return
+	}
 	if !m.unhealthy || !g.runs("ReplaceUnhealthy") || !g.runs("Terminate") {
 		return
 	}
@@ -163,6 +170,11 @@ func (s *Service) checkHealth(g *group, m *member, state string) {
 	}
 	s.takeOut(g, m, sentence(time.Now())+why)
 	g.replacing++
+}
+
+// oldAt is when a member of a group with a maximum lifetime reaches it.
+func (m *member) oldAt(g *group) time.Time {
+	return m.joined.Add(time.Duration(g.maxLifetime) * time.Second)
 }
 
 // takeOut begins the end of a member. The lock is held.

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/ekspedite/ekspedite/infra/local"
+	"github.com/ekspedite/ekspedite/infra/local/ec2"
 	"github.com/ekspedite/ekspedite/infra/local/faults"
 )
 
@@ -71,6 +72,9 @@ func cloud(t *testing.T) *local.Cloud {
 	})
 	if embedded.err != nil {
 		t.Fatalf("the embedded cloud does not start: %v", embedded.err)
+	}
+	for _, code := range []string{ec2.QuotaVPCs, ec2.QuotaInternetGateways, ec2.QuotaEgressGateways, ec2.QuotaNATGateways, ec2.QuotaAddresses} {
+		embedded.cloud.EC2.SetQuota(code, 1000) // the suites run side by side in one account
 	}
 	return embedded.cloud
 }

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"sync"
 
 	"github.com/ekspedite/ekspedite/infra/local/eks"
@@ -36,3 +37,17 @@ func (*fakePlane) Relabel(context.Context, string, eks.NodeChange) error { retur
 func (p *fakePlane) Stop() error           { p.once.Do(func() { close(p.done) }); return nil }
 func (p *fakePlane) Done() <-chan struct{} { return p.done }
 func (*fakePlane) Err() error              { return nil }
+
+func (p *fakePlane) Enforce(ctx context.Context, _ []eks.Grant) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.done:
+		return errors.New("stopped")
+	}
+}
+func (p *fakePlane) Fargate(ctx context.Context, _ []eks.FargateRules, _ eks.FargateMachines) error {
+	return p.Enforce(ctx, nil)
+}
+func (*fakePlane) Apply(context.Context, []eks.Object, string) error { return nil }
+func (*fakePlane) Remove(context.Context, []eks.Object) error        { return nil }

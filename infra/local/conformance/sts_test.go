@@ -183,8 +183,7 @@ func TestEKSTokensOfTheSDK(t *testing.T) {
 	verify := cloud(t).STS.VerifyEKSToken
 	good := eksSigner{header: "x-k8s-aws-id", cluster: "demo", expires: "60"}
 	now := time.Now()
-	real := cfg.Copy() // signed for AWS's own host, as the AWS CLI does it
-	real.BaseEndpoint = nil
+	real := configuration(t, Target{Region: tg.Region}, cfg.Credentials) // signed for AWS's own host, as the AWS CLI does it
 	for _, token := range []string{eksToken(t, cfg, good), eksToken(t, real, good), eksToken(t, cfg, eksSigner{header: "X-K8s-Aws-Id", cluster: "demo", expires: "900"})} {
 		who, err := verify(token, "demo", now)
 		if err != nil || who.ARN != *out.AssumedRoleUser.Arn || who.RoleARN != arn {

@@ -127,7 +127,7 @@ func (s *Service) provideGlobalTable(id string, properties json.RawMessage) (sta
 		return stack.Created{}, err
 	}
 	if len(p.Replicas) != 1 || p.Replicas[0].Region != s.w.Region {
-		return stack.Created{}, fmt.Errorf("global table %s: the embedded cloud has one Region, %s, and a table has its only replica there", id, s.w.Region)
+		return stack.Created{}, fmt.Errorf("global table %s: in the embedded cloud a table has its only replica in its own Region, %s", id, s.w.Region)
 	}
 	if p.BillingMode != "PAY_PER_REQUEST" {
 		return stack.Created{}, fmt.Errorf("global table %s: the embedded cloud knows BillingMode PAY_PER_REQUEST for global tables only", id)

@@ -122,7 +122,7 @@ func TestTemplatesRefuse(t *testing.T) {
 		t.Error(err)
 	}
 	for want, properties := range map[string]string{
-		"one Region":                       fmt.Sprintf(global, "us-east-1", ""),
+		"only replica":                     fmt.Sprintf(global, "us-east-1", ""),
 		"property Replicas[0].Strange":     fmt.Sprintf(global, "eu-west-1", `,"Strange":1`),
 		"has no DynamoDB Streams":          strings.Replace(fmt.Sprintf(global, "eu-west-1", ""), "{", `{"StreamSpecification":{"StreamViewType":"KEYS_ONLY"},`, 1),
 		"does not exactly match number of": strings.Replace(fmt.Sprintf(global, "eu-west-1", ""), "[", `[{"AttributeName":"x","AttributeType":"S"},`, 1),

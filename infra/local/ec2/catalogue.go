@@ -1,113 +1,152 @@
 package ec2
 
 import (
+	_ "embed"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // InstanceType is what the catalogue says of an instance type.
 type InstanceType struct {
-	Name      string // "m5.large"
-	VCPU      int
-	MemoryMiB int
-	Arch      string // "x86_64" or "arm64", as EC2 calls them
-	MaxENI    int
-	IPsPerENI int     // IPv4 addresses
-	MaxPods   int     // with the VPC CNI's secondary addresses: ENIs × (addresses - 1) + 2
-	Price     float64 // on demand, USD an hour, us-east-1, Linux
-	Burstable bool
+	Name         string // "m5.large"
+	VCPU         int
+	MemoryMiB    int
+	Arch         string  // "x86_64" or "arm64", as EC2 calls them
+	MaxENI       int     // on all network cards
+	IPsPerENI    int     // IPv4 addresses
+	MaxPods      int     // with the VPC CNI's secondary addresses on the first card: ENIs × (addresses - 1) + 2
+	Price        float64 // on demand, USD an hour, us-east-1, Linux
+	Burstable    bool
+	BareMetal    bool
+	Manufacturer string // of the processor
+	Network      string // "Up to 10 Gigabit"
+	Cards        int    // network cards
+	MaxEFA       int    // Elastic Fabric Adapters; 0: it has none
+	Accelerators Accelerators
+	DiskCount    int // instance store volumes
+	DiskGB       int // each
+
+	perCard int // interfaces
 }
 
-// family is instance types that differ in size only. Memory and price are per vCPU, from which a size's follow; sizes of
-// burstable types are listed with their own.
-type family struct {
-	name, arch string
-	memory     int // MiB per vCPU
-	price      float64
-	sizes      []size
-	burstable  bool
+// Accelerators are an instance type's GPUs or Neuron devices; Count is 0 where there are none.
+type Accelerators struct {
+	Count     int
+	Name      string // "A10G", "Inferentia2"
+	Maker     string // "NVIDIA", "AWS"
+	MemoryMiB int    // each
+	Cores     int    // each; of Neuron devices only
 }
 
-type size struct {
-	name     string
-	vcpu     int
-	eni, ips int
-	memory   int     // where it is not vCPU × the family's
-	price    float64 // likewise
-}
+// The instance types that clusters are made of. The figures are those that DescribeInstanceTypes gives, the prices those
+// of EC2's price list for us-east-1.
+//
+//go:embed types.tsv
+var typesTable string
 
-// Sizes with their network limits, from EC2's "Available IP addresses per network interface".
 var (
-	general = []size{
-		{name: "large", vcpu: 2, eni: 3, ips: 10}, {name: "xlarge", vcpu: 4, eni: 4, ips: 15},
-		{name: "2xlarge", vcpu: 8, eni: 4, ips: 15}, {name: "4xlarge", vcpu: 16, eni: 8, ips: 30},
-		{name: "8xlarge", vcpu: 32, eni: 8, ips: 30}, {name: "12xlarge", vcpu: 48, eni: 8, ips: 30},
-		{name: "16xlarge", vcpu: 64, eni: 15, ips: 50}, {name: "24xlarge", vcpu: 96, eni: 15, ips: 50},
-	}
-	compute = []size{
-		{name: "large", vcpu: 2, eni: 3, ips: 10}, {name: "xlarge", vcpu: 4, eni: 4, ips: 15},
-		{name: "2xlarge", vcpu: 8, eni: 4, ips: 15}, {name: "4xlarge", vcpu: 16, eni: 8, ips: 30},
-		{name: "9xlarge", vcpu: 36, eni: 8, ips: 30}, {name: "18xlarge", vcpu: 72, eni: 15, ips: 50},
-	}
-	burst = []size{
-		{"nano", 2, 2, 2, 512, 0.0052}, {"micro", 2, 2, 2, 1024, 0.0104}, {"small", 2, 3, 4, 2048, 0.0208},
-		{"medium", 2, 3, 6, 4096, 0.0416}, {"large", 2, 3, 12, 8192, 0.0832}, {"xlarge", 4, 4, 15, 16384, 0.1664},
-		{"2xlarge", 8, 4, 15, 32768, 0.3328},
-	}
-	burstARM = []size{
-		{"nano", 2, 2, 2, 512, 0.0042}, {"micro", 2, 2, 2, 1024, 0.0084}, {"small", 2, 3, 4, 2048, 0.0168},
-		{"medium", 2, 3, 6, 4096, 0.0336}, {"large", 2, 3, 12, 8192, 0.0672}, {"xlarge", 4, 4, 15, 16384, 0.1344},
-		{"2xlarge", 8, 4, 15, 32768, 0.2688},
-	}
-	medium = size{name: "medium", vcpu: 1, eni: 2, ips: 4}
-
-	families = []family{
-		{name: "m5", arch: "x86_64", memory: 4096, price: 0.048, sizes: general},
-		{name: "m6i", arch: "x86_64", memory: 4096, price: 0.048, sizes: general},
-		{name: "m6g", arch: "arm64", memory: 4096, price: 0.0385, sizes: append([]size{medium}, general[:7]...)},
-		{name: "c5", arch: "x86_64", memory: 2048, price: 0.0425, sizes: compute},
-		{name: "c6i", arch: "x86_64", memory: 2048, price: 0.0425, sizes: general},
-		{name: "r5", arch: "x86_64", memory: 8192, price: 0.063, sizes: general},
-		{name: "t3", arch: "x86_64", sizes: burst, burstable: true},
-		{name: "t4g", arch: "arm64", sizes: burstARM, burstable: true},
-	}
-
-	catalogue = buildCatalogue()
-	typeNames = sortedNames()
+	catalogue = readTypes(typesTable)
+	typeNames = slices.Sorted(maps.Keys(catalogue))
 )
 
-func buildCatalogue() map[string]InstanceType {
+// readTypes reads the table. A line that is not right is a programming error.
+func readTypes(table string) map[string]InstanceType {
 	m := map[string]InstanceType{}
-	for _, f := range families {
-		for _, z := range f.sizes {
-			t := InstanceType{
-				Name: f.name + "." + z.name, VCPU: z.vcpu, MemoryMiB: z.memory, Arch: f.arch, MaxENI: z.eni, IPsPerENI: z.ips,
-				MaxPods: z.eni*(z.ips-1) + 2, Price: z.price, Burstable: f.burstable,
-			}
-			if z.memory == 0 {
-				t.MemoryMiB, t.Price = z.vcpu*f.memory, float64(z.vcpu)*f.price
-			}
-			m[t.Name] = t
+	for line := range strings.Lines(table) {
+		if strings.HasPrefix(line, "#") {
+			continue
 		}
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(f) != 14 {
+			panic("types.tsv: " + line)
+		}
+		var n [7]int
+		for i := range n {
+			n[i] = number(f[3+i])
+		}
+		price, err := strconv.ParseFloat(f[12], 64)
+		if err != nil {
+			panic("types.tsv: " + line)
+		}
+		t := InstanceType{
+			Name: f[0], Arch: f[1], Manufacturer: f[2], VCPU: n[0], MemoryMiB: n[1], MaxENI: n[2], IPsPerENI: n[3], Cards: n[4], perCard: n[5],
+			MaxEFA: n[6], Price: price, Network: f[13], Burstable: f[0][0] == 't' && !strings.HasPrefix(f[0], "trn"), BareMetal: strings.Contains(f[0], ".metal"),
+		}
+		t.MaxPods = t.perCard*(t.IPsPerENI-1) + 2
+		if count, rest, ok := strings.Cut(f[10], "x"); ok {
+			parts := strings.Split(rest, ":")
+			t.Accelerators = Accelerators{Count: number(count), Name: strings.ReplaceAll(parts[0], "_", " "), Maker: parts[1], MemoryMiB: number(parts[2])}
+			if len(parts) > 3 {
+				t.Accelerators.Cores = number(parts[3])
+			}
+		}
+		if count, size, ok := strings.Cut(f[11], "x"); ok {
+			t.DiskCount, t.DiskGB = number(count), number(size)
+		}
+		m[t.Name] = t
 	}
 	return m
 }
 
-func sortedNames() []string {
-	var names []string
-	for n := range catalogue {
-		names = append(names, n)
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		panic("types.tsv: " + err.Error())
 	}
-	slices.Sort(names)
-	return names
+	return n
+}
+
+// family is the part of a type's name before the dot.
+func (t InstanceType) family() string { return t.Name[:strings.IndexByte(t.Name, '.')] }
+
+// generation is the number in a family's name.
+func (t InstanceType) generation() int {
+	f := t.family()
+	at := strings.IndexAny(f, "0123456789")
+	return int(f[at] - '0')
+}
+
+// current tells whether the type is of a generation that AWS recommends.
+func (t InstanceType) current() bool { return t.family() != "p3" && t.family() != "i3" }
+
+// class is the family of quotas that the type's vCPUs count against.
+func (t InstanceType) class() string {
+	for _, class := range []string{"inf", "trn", "g", "p"} {
+		if strings.HasPrefix(t.Name, class) {
+			return class
+		}
+	}
+	return "standard"
+}
+
+// scarce tells whether the type is in some zones of a Region only.
+func (t InstanceType) scarce() bool {
+	return t.Accelerators.Count > 0 && t.family() != "g4dn"
 }
 
 // TypeInfo finds an instance type in the catalogue.
 func (s *Service) TypeInfo(name string) (InstanceType, bool) {
 	t, ok := catalogue[name]
 	return t, ok
+}
+
+// Types returns all instance types by name.
+func Types() []InstanceType {
+	var out []InstanceType
+	for _, name := range typeNames {
+		out = append(out, catalogue[name])
+	}
+	return out
+}
+
+// Offered tells whether a zone, given by name, has an instance type at all, which is not a question of capacity.
+func (s *Service) Offered(instanceType, az string) bool {
+	t, ok := catalogue[instanceType]
+	return ok && s.zoneID(az) != "" && s.offered(t, az)
 }
 
 // SpotPrice is what an instance type costs on the spot market of a zone, USD an hour. It is a fixed 30 to 45 per cent of
@@ -117,52 +156,3 @@ func (s *Service) SpotPrice(instanceType, az string) float64 {
 	fmt.Fprint(h, instanceType, az)
 	return catalogue[instanceType].Price * (0.30 + float64(h.Sum32()%1000)/1000*0.15)
 }
-
-// zone is an Availability Zone.
-type zone struct{ name, id string }
-
-// zoneIDs are us-east-1's, in the order of the names: as in many accounts, 1e is use1-az3, the old zone that hosts no
-// EKS control plane and none of the current instance types.
-var zoneIDs = []string{"az6", "az1", "az2", "az4", "az3", "az5"}
-
-// zones returns the Region's zones: six in us-east-1, three elsewhere.
-func (s *Service) zones() []zone {
-	var out []zone
-	if s.w.Region == "us-east-1" {
-		for i, id := range zoneIDs {
-			out = append(out, zone{s.w.Region + string(rune('a'+i)), "use1-" + id})
-		}
-		return out
-	}
-	for i := range 3 {
-		out = append(out, zone{s.w.Region + string(rune('a'+i)), fmt.Sprintf("%s-az%d", shortRegion(s.w.Region), i+1)})
-	}
-	return out
-}
-
-// shortRegion is a Region's name in zone ids: ap-southeast-1 is apse1.
-func shortRegion(region string) string {
-	p := strings.Split(region, "-")
-	if len(p) != 3 {
-		return region
-	}
-	direction := p[1][:1]
-	for _, d := range []string{"north", "south"} {
-		if rest, ok := strings.CutPrefix(p[1], d); ok && rest != "" {
-			direction += rest[:1]
-		}
-	}
-	return p[0] + direction + p[2]
-}
-
-func (s *Service) zoneID(name string) string {
-	for _, z := range s.zones() {
-		if z.name == name {
-			return z.id
-		}
-	}
-	return ""
-}
-
-// offered tells whether a zone has an instance type at all, which is not a question of capacity.
-func (s *Service) offered(_ InstanceType, az string) bool { return s.zoneID(az) != "use1-az3" }

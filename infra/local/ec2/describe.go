@@ -62,7 +62,9 @@ type instanceXML struct {
 	EbsOptimized        bool            `xml:"ebsOptimized"`
 	EnaSupport          bool            `xml:"enaSupport"`
 	MetadataOptions     metadataOptions `xml:"metadataOptions"`
-	HostnameType        string          `xml:"privateDnsNameOptions>hostnameType"`
+	Names               nameOptions     `xml:"privateDnsNameOptions"`
+	PlacementGroup      string          `xml:"placement>groupName,omitempty"`
+	IPv6Address         string          `xml:"ipv6Address,omitempty"`
 }
 
 type reservationXML struct {
@@ -94,6 +96,33 @@ func live(f func(*instance) string) func(*instance) []string {
 	}
 }
 
+// groupsOf are the security groups of an instance's primary interface.
+func groupsOf(i *instance) []string {
+	if i.state == "terminated" {
+		return nil
+	}
+	return i.nic.groups
+}
+
+// lifecycle is what an instance's market is called; empty for on-demand.
+func (i *instance) lifecycle() string {
+	switch {
+	case i.spotRequest != "":
+		return "spot"
+	case i.block:
+		return "capacity-block"
+	}
+	return ""
+}
+
+func ids[T resource](list []T) []string {
+	var out []string
+	for _, r := range list {
+		out = append(out, r.rec().id)
+	}
+	return out
+}
+
 func (s *Service) instanceFilters() filters[*instance] {
 	return filters[*instance]{
 		"instance-id":                            one(func(i *instance) string { return i.id }),
@@ -115,14 +144,15 @@ func (s *Service) instanceFilters() filters[*instance] {
 		"ip-address":                             live(func(i *instance) string { return i.publicIP }),
 		"subnet-id":                              live(func(i *instance) string { return i.subnet.id }),
 		"vpc-id":                                 live(func(i *instance) string { return i.subnet.vpc.id }),
-		"network-interface.network-interface-id": live(func(i *instance) string { return i.eni }),
+		"network-interface.network-interface-id": live(func(i *instance) string { return i.nic.id }),
 		"network-interface.subnet-id":            live(func(i *instance) string { return i.subnet.id }),
 		"network-interface.vpc-id":               live(func(i *instance) string { return i.subnet.vpc.id }),
 		"network-interface.private-dns-name":     live(func(i *instance) string { return i.dnsName(s.w.Region) }),
 		"network-interface.addresses.private-ip-address": live(func(i *instance) string { return i.privateIP.String() }),
-		"block-device-mapping.volume-id":                 live(func(i *instance) string { return i.volume }),
-		"instance.group-id":                              func(i *instance) []string { return i.groups },
-		"network-interface.group-id":                     func(i *instance) []string { return i.groups },
+		"block-device-mapping.volume-id":                 func(i *instance) []string { return ids(s.volumesOf(i)) },
+		"instance.group-id":                              groupsOf,
+		"network-interface.group-id":                     groupsOf,
+		"placement-group-name":                           one(func(i *instance) string { return i.placement }),
 		"spot-instance-request-id":                       one(func(i *instance) string { return i.spotRequest }),
 		"iam-instance-profile.arn": func(i *instance) []string {
 			if i.profile == nil {
@@ -131,8 +161,8 @@ func (s *Service) instanceFilters() filters[*instance] {
 			return []string{s.profileARN(i.profile)}
 		},
 		"instance-lifecycle": func(i *instance) []string {
-			if i.spotRequest != "" {
-				return []string{"spot"}
+			if l := i.lifecycle(); l != "" {
+				return []string{l}
 			}
 			return nil
 		},
@@ -162,14 +192,12 @@ func (s *Service) instanceXML(i *instance) instanceXML {
 	x := instanceXML{
 		InstanceID: i.id, ImageID: i.image, State: stateOf(i.state), KeyName: i.key, AmiLaunchIndex: i.index, InstanceType: i.typ.Name,
 		LaunchTime: wire.At(i.launched), AvailabilityZone: i.az, AvailabilityZoneID: s.zoneID(i.az), Tenancy: "default", Monitoring: "disabled",
-		Architecture: i.typ.Arch, RootDeviceType: "ebs", RootDeviceName: "/dev/xvda", VirtualizationType: "hvm", SpotInstanceRequest: i.spotRequest,
-		ClientToken: i.clientToken, Tags: tagSet(i.tags), Hypervisor: "xen", EbsOptimized: true, EnaSupport: true, MetadataOptions: i.metadata, HostnameType: "ip-name",
+		Architecture: i.typ.Arch, RootDeviceType: "ebs", RootDeviceName: i.rootDevice, VirtualizationType: "hvm", SpotInstanceRequest: i.spotRequest,
+		ClientToken: i.clientToken, Tags: tagSet(i.tags), Hypervisor: "xen", EbsOptimized: true, EnaSupport: true, MetadataOptions: i.metadata, Names: i.names,
+		Lifecycle: i.lifecycle(), PlacementGroup: i.placement,
 	}
 	if i.monitoring {
 		x.Monitoring = "enabled"
-	}
-	if i.spotRequest != "" {
-		x.Lifecycle = "spot"
 	}
 	if i.reason.Code != "" {
 		reason := i.reason
@@ -179,13 +207,25 @@ func (s *Service) instanceXML(i *instance) instanceXML {
 	if i.state == "terminated" { // no network, no volume, no profile left
 		return x
 	}
-	x.PrivateDNSName, x.PrivateIPAddress, x.IPAddress = i.dnsName(s.w.Region), i.privateIP.String(), i.publicIP
-	if i.publicIP != "" && i.subnet.vpc.dnsHostname {
-		x.DNSName = s.publicName(i.publicIP)
+	x.PrivateDNSName, x.PrivateIPAddress = i.dnsName(s.w.Region), i.privateIP.String()
+	if p := s.public(i.nic); p != nil {
+		x.IPAddress = p.PublicIP
+		if i.subnet.vpc.dnsHostname {
+			x.DNSName = p.PublicDNSName
+		}
 	}
-	x.SubnetID, x.VpcID, x.Groups, x.SourceDestCheck = i.subnet.id, i.subnet.vpc.id, s.groupRefs(i.groups), new(true)
-	x.Volumes = []volumeXML{{"/dev/xvda", i.volume, "attached", wire.At(i.launched), true}}
-	x.Interfaces = []interfaceXML{s.interfaceOf(i)}
+	if len(i.nic.ipv6) > 0 {
+		x.IPv6Address = i.nic.ipv6[0].String()
+	}
+	x.SubnetID, x.VpcID, x.Groups, x.SourceDestCheck = i.subnet.id, i.subnet.vpc.id, s.groupRefs(i.nic.groups), new(!i.nic.unchecked)
+	for _, v := range s.volumesOf(i) {
+		x.Volumes = append(x.Volumes, volumeXML{v.device, v.id, "attached", wire.At(v.attachedAt), v.deleteOnTermination})
+	}
+	for _, n := range i.nics {
+		nx := s.interfaceXML(n)
+		nx.Tags = nil
+		x.Interfaces = append(x.Interfaces, nx)
+	}
 	if i.profile != nil {
 		x.Profile = &profileXML{s.profileARN(i.profile), "AIPA" + i.id[2:]}
 	}

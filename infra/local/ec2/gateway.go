@@ -94,6 +94,9 @@ func (s *Service) createGateway(in *createGatewayIn) (*gatewayOut, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(all[*gateway](s)) >= s.quota(QuotaInternetGateways) {
+		return nil, wire.Errf("InternetGatewayLimitExceeded", "The maximum number of internet gateways has been reached.")
+	}
 	g := &gateway{}
 	s.add(kindIGW, g, tags)
 	return &gatewayOut{s.gatewayXML(g)}, nil
@@ -152,13 +155,8 @@ func (s *Service) detachGateway(in *gatewayIn) (*done, error) {
 		return nil, wire.Errf("Gateway.NotAttached", "resource %s is not attached to network %s", g.id, v.id)
 	}
 	// Public addresses in the VPC keep the gateway attached, which users meet when they delete a network too early.
-	for _, a := range all[*address](s) {
-		if a.nat != nil && a.nat.subnet.vpc == v {
-			return nil, mappedAddresses(v)
-		}
-	}
-	for _, i := range all[*instance](s) {
-		if i.publicIP != "" && i.subnet != nil && i.subnet.vpc == v {
+	for _, n := range all[*networkInterface](s) {
+		if n.subnet.vpc == v && s.public(n) != nil {
 			return nil, mappedAddresses(v)
 		}
 	}

@@ -20,16 +20,23 @@ type RunSpec struct {
 	UserData              string // plain, not base64
 	SecurityGroups        []string
 	Count                 int // 0 means 1
+	PlacementGroup        string
 }
 
-// amazonImages stand for the Amazon Linux images that EKS picks for node groups without an image of their own.
-var amazonImages = map[string]string{"x86_64": "ami-0a1b2c3d4e5f60718", "arm64": "ami-0a1b2c3d4e5f60719"}
+// amazonImage is the newest of the Amazon Linux images that EKS picks for nodes without an image of their own.
+func amazonImage(arch string) string {
+	image, _ := FindImage("AL2023_"+eksArch(arch)+"_STANDARD", minors[len(minors)-1][0])
+	return image.ID
+}
 
 // Run starts instances, all or none. Its errors are EC2's (*wire.Error), InsufficientInstanceCapacity among them.
 func (s *Service) Run(spec RunSpec) ([]Instance, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	data := templateData{InstanceType: spec.Type, ImageID: spec.ImageID, SecurityGroupIDs: spec.SecurityGroups}
+	if spec.PlacementGroup != "" {
+		data.Placement = &placementOptions{GroupName: spec.PlacementGroup}
+	}
 	if spec.UserData != "" {
 		data.UserData = base64.StdEncoding.EncodeToString([]byte(spec.UserData))
 	}
@@ -54,7 +61,7 @@ func (s *Service) Run(spec RunSpec) ([]Instance, error) {
 		set(&spec.ImageID, v.data.ImageID)
 	}
 	if spec.ImageID == "" {
-		data.ImageID = amazonImages[catalogue[spec.Type].Arch]
+		data.ImageID = amazonImage(catalogue[spec.Type].Arch)
 	}
 	l, err := s.resolve(data, ref, nil, spec.SubnetID)
 	if err != nil {
@@ -102,6 +109,9 @@ type LaunchTemplateData struct {
 	InstanceProfile string // name or ARN
 	SecurityGroups  []string
 	Spot            bool
+	CapacityBlock   bool   // the market is capacity-block
+	ReservationID   string // of the capacity reservation or block
+	DiskSizes       []int  // GiB, of the block device mappings that say one
 	InstanceTags    map[string]string
 }
 
@@ -120,8 +130,14 @@ func (d LaunchTemplateData) data() templateData {
 	case d.InstanceProfile != "":
 		out.IamInstanceProfile = &profile{Name: d.InstanceProfile}
 	}
-	if d.Spot {
+	switch {
+	case d.Spot:
 		out.MarketOptions = &marketOptions{MarketType: "spot"}
+	case d.CapacityBlock:
+		out.MarketOptions = &marketOptions{MarketType: "capacity-block"}
+	}
+	if d.ReservationID != "" {
+		out.CapacityReservation = reservationOf(d.ReservationID)
 	}
 	if len(d.InstanceTags) > 0 {
 		out.TagSpecifications = []tagSpec{{"instance", tagSet(d.InstanceTags)}}
@@ -190,6 +206,15 @@ func (s *Service) LaunchTemplateVersion(id, version string) (LaunchTemplateData,
 	if len(v.data.NetworkInterfaces) > 0 {
 		out.SecurityGroups = slices.Clone(v.data.NetworkInterfaces[0].Groups)
 	}
+	out.CapacityBlock = v.data.MarketOptions != nil && v.data.MarketOptions.MarketType == "capacity-block"
+	if r := v.data.CapacityReservation; r != nil && r.Target != nil {
+		out.ReservationID = r.Target.ID
+	}
+	for _, m := range v.data.BlockDeviceMappings {
+		if m.Ebs != nil && m.Ebs.VolumeSize != nil {
+			out.DiskSizes = append(out.DiskSizes, *m.Ebs.VolumeSize)
+		}
+	}
 	if p := v.data.IamInstanceProfile; p != nil {
 		out.InstanceProfile = p.Arn + p.Name
 	}
@@ -222,7 +247,7 @@ func (s *Service) CreateSecurityGroupFor(vpcID, name, description string, tags m
 		}
 	}
 	g := s.newSecurityGroup(v, name, description, tags)
-	g.rules = append(g.rules, rule{id: "sgr-" + s.w.Hex(17), protocol: "-1", from: -1, to: -1, group: g.id}) // its members reach each other
+	s.addRule(g, withinGroup(g), "", nil)
 	return g.id, nil
 }
 
@@ -231,7 +256,7 @@ func (s *Service) DeleteSecurityGroupFor(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if g, ok := s.byID[id].(*securityGroup); ok {
-		s.remove(g)
+		s.dropGroup(g)
 	}
 }
 

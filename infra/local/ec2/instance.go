@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"encoding/base64"
 	"maps"
 	"net/netip"
 	"slices"
@@ -23,13 +24,16 @@ type instance struct {
 	reason      stateReason
 	launched    time.Time
 	ended       time.Time
-	transition  int // counts state changes, so that a timer of an earlier one does nothing
-	privateIP   netip.Addr
-	publicIP    string
-	eni, volume string
-	mac         string
-	groups      []string
+	transition  int        // counts state changes, so that a timer of an earlier one does nothing
+	privateIP   netip.Addr // of nic; kept when that is gone
+	publicIP    string     // lent by EC2 while the instance runs
+	nic         *networkInterface
+	nics        []*networkInterface // nic among them
 	image, key  string
+	rootDevice  string
+	names       nameOptions
+	block       bool // of a capacity block
+	placement   string
 	userData    string
 	profile     *profile
 	template    *template // that it was launched from
@@ -60,14 +64,18 @@ type Instance struct {
 	StateReason                     string // code of the last change: Client.UserInitiatedShutdown, Server.SpotInstanceTermination, …
 	Tags                            map[string]string
 	LaunchTime                      time.Time
+	InstanceProfile                 string // name or ARN, as it was launched with
+	UserData                        string // plain
+	IPv6                            string // empty without
+	SecurityGroups                  []string
 }
 
 func (i *instance) dnsName(region string) string {
-	suffix := "." + region + ".compute.internal"
-	if region == "us-east-1" {
-		suffix = ".ec2.internal"
+	name := ipName(i.privateIP, region)
+	if i.names.HostnameType == "resource-name" {
+		return i.id + name[strings.IndexByte(name, '.'):]
 	}
-	return "ip-" + strings.ReplaceAll(i.privateIP.String(), ".", "-") + suffix
+	return name
 }
 
 func (s *Service) export(i *instance) Instance {
@@ -76,8 +84,23 @@ func (s *Service) export(i *instance) Instance {
 		PrivateDNSName: i.dnsName(s.w.Region), State: i.state, ImageID: i.image, Arch: i.typ.Arch, StateReason: i.reason.Code,
 		Tags: maps.Clone(i.tags), LaunchTime: i.launched,
 	}
-	if i.spotRequest != "" {
+	switch {
+	case i.spotRequest != "":
 		out.Lifecycle = "spot"
+	case i.block:
+		out.Lifecycle = "capacity-block"
+	}
+	if i.profile != nil {
+		out.InstanceProfile = i.profile.Arn + i.profile.Name
+	}
+	if raw, err := base64.StdEncoding.DecodeString(i.userData); err == nil { // it was checked at launch
+		out.UserData = string(raw)
+	}
+	if i.nic != nil {
+		out.SecurityGroups = slices.Clone(i.nic.groups)
+		if len(i.nic.ipv6) > 0 {
+			out.IPv6 = i.nic.ipv6[0].String()
+		}
 	}
 	if i.template != nil {
 		out.LaunchTemplateID = i.template.id
@@ -129,14 +152,35 @@ func (s *Service) later(i *instance, d time.Duration, state string) {
 		}
 		if state == "terminated" {
 			i.ended = time.Now()
-			delete(i.subnet.used, i.privateIP)
 			i.publicIP = ""
+			s.letGo(i)
 		}
 		if state == "stopped" {
 			i.publicIP = ""
 		}
 		s.enter(i, state)
 	})
+}
+
+// letGo takes an instance's interfaces and volumes away, or leaves those behind that are to outlive it. The lock is held.
+func (s *Service) letGo(i *instance) {
+	for _, n := range i.nics {
+		if n.attached.deleteOnTermination {
+			s.dropInterface(n)
+		} else {
+			n.attached = nil
+		}
+	}
+	i.nics = nil
+	for _, v := range all[*volume](s) {
+		switch {
+		case v.on != i:
+		case v.deleteOnTermination:
+			s.remove(v)
+		default:
+			v.on = nil
+		}
+	}
 }
 
 func (s *Service) terminate(i *instance, reason stateReason) {
@@ -256,6 +300,9 @@ func (s *Service) startInstances(in *changeIn) (*changeOut, error) {
 	}, func(i *instance) {
 		if i.state == "stopped" {
 			i.launched, i.reason = time.Now(), stateReason{}
+			if i.nic.address == nil && i.subnet.mapPublic {
+				i.publicIP = s.publicIP()
+			}
 			s.enter(i, "pending")
 			s.later(i, s.w.Profile.InstancePending, "running")
 		}

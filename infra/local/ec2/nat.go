@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/ec2/form"
@@ -13,14 +12,13 @@ const natVisible = time.Hour
 
 type natGateway struct {
 	record
-	subnet    *subnet
-	state     string // pending, available, deleting, deleted
-	private   bool
-	privateIP netip.Addr
-	eni       string
-	address   *address // nil for a private one and once deleted
-	publicIP  string
-	deleted   time.Time
+	subnet   *subnet
+	state    string // pending, available, deleting, deleted
+	private  bool
+	nic      *networkInterface
+	address  *address // nil for a private one and once deleted
+	publicIP string
+	deleted  time.Time
 }
 
 type createNATIn struct {
@@ -107,7 +105,7 @@ func (s *Service) natOps() []wire.Op {
 func (s *Service) natXML(n *natGateway) natXML {
 	x := natXML{
 		ID: n.id, SubnetID: n.subnet.id, VpcID: n.subnet.vpc.id, State: n.state, ConnectivityType: "public", CreateTime: wire.At(n.created), Tags: tagSet(n.tags),
-		Addresses: []natAddressXML{{NetworkInterfaceID: n.eni, PrivateIP: n.privateIP.String(), PublicIP: n.publicIP, IsPrimary: true, Status: "succeeded"}},
+		Addresses: []natAddressXML{{NetworkInterfaceID: n.nic.id, PrivateIP: n.nic.ip.String(), PublicIP: n.publicIP, IsPrimary: true, Status: "succeeded"}},
 	}
 	if n.private {
 		x.ConnectivityType = "private"
@@ -133,7 +131,7 @@ func (s *Service) createNAT(in *createNATIn) (*createNATOut, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := &natGateway{subnet: net, state: "pending", eni: "eni-" + s.w.Hex(17)}
+		n := &natGateway{subnet: net, state: "pending"}
 		switch in.ConnectivityType {
 		case "", "public":
 			if in.AllocationID == "" {
@@ -142,21 +140,34 @@ func (s *Service) createNAT(in *createNATIn) (*createNATOut, error) {
 			if n.address, err = get[*address](s, kindAddress, in.AllocationID); err != nil {
 				return nil, err
 			}
-			if n.address.nat != nil {
-				return nil, wire.Errf("Resource.AlreadyAssociated", "resource %s is already associated with interface %s", n.address.id, n.address.nat.eni)
+			if n.address.on != nil {
+				return nil, wire.Errf("Resource.AlreadyAssociated", "resource %s is already associated with interface %s", n.address.id, n.address.on.id)
 			}
 		case "private":
 			n.private = true
 		default:
 			return nil, invalid("Value (%s) for parameter connectivityType is invalid.", in.ConnectivityType)
 		}
-		if n.privateIP, err = net.take(in.PrivateIPAddress); err != nil {
+		count := 0
+		for _, o := range all[*natGateway](s) {
+			if o.subnet.az == net.az && o.state != "deleted" {
+				count++
+			}
+		}
+		if count >= s.quota(QuotaNATGateways) {
+			return nil, wire.Errf("NatGatewayLimitExceeded", "Performing this operation would exceed the limit of %d NAT gateways", s.quota(QuotaNATGateways))
+		}
+		n.nic = &networkInterface{
+			subnet: net, typ: "nat_gateway", requester: "amazon-nat", attached: &attachment{id: "ela-attach-" + s.w.Hex(17), at: time.Now(), index: 1},
+		}
+		if err := s.newInterface(n.nic, in.PrivateIPAddress, nil); err != nil {
 			return nil, err
 		}
 		if n.address != nil {
-			n.address.nat, n.publicIP = n, n.address.publicIP
+			n.address.on, n.nic.address, n.publicIP = n.nic, n.address, n.address.publicIP
 		}
 		s.add(kindNAT, n, tags)
+		n.nic.description = "Interface for NAT Gateway " + n.id
 		s.w.After(s.w.Profile.NATGatewayCreate, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -184,10 +195,8 @@ func (s *Service) deleteNAT(in *natIn) (*natIDOut, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		n.state, n.deleted = "deleted", time.Now()
-		delete(n.subnet.used, n.privateIP)
-		if n.address != nil {
-			n.address.nat, n.address = nil, nil
-		}
+		s.dropInterface(n.nic)
+		n.address = nil
 	})
 	return &natIDOut{n.id}, nil
 }

@@ -18,7 +18,7 @@ func (s *Service) need(action, id string) wire.Need {
 func (s *Service) needLocked(action, id string) wire.Need {
 	n := wire.Need{Action: action, Resource: "*", Context: map[string][]string{"ec2:Region": {s.w.Region}}}
 	if r, ok := s.byID[id]; ok {
-		n.Resource = s.arn(r.rec().kind.name, id)
+		n.Resource = s.arnOf(r)
 		resourceTags(n.Context, r.rec().tags)
 		if v := vpcOf(r); v != "" {
 			n.Context["ec2:Vpc"] = []string{s.arn("vpc", v)}
@@ -29,7 +29,7 @@ func (s *Service) needLocked(action, id string) wire.Need {
 		}
 		return n
 	}
-	for _, k := range []*kind{kindVPC, kindSubnet, kindIGW, kindRoutes, kindAddress, kindInterface, kindInstance, kindGroup, kindNAT, kindTemplate} {
+	for _, k := range kinds {
 		if strings.HasPrefix(id, k.prefix) {
 			n.Resource = s.arn(k.name, id)
 		}
@@ -37,8 +37,25 @@ func (s *Service) needLocked(action, id string) wire.Need {
 	return n
 }
 
+// arnOf is a resource's ARN: with its name where IAM knows it by that.
+func (s *Service) arnOf(r resource) string {
+	switch r := r.(type) {
+	case *keyPair:
+		return s.arn(r.kind.name, r.name)
+	case *placementGroup:
+		return s.arn(r.kind.name, r.name)
+	}
+	return s.arn(r.rec().kind.name, r.rec().id)
+}
+
 func vpcOf(r resource) string {
 	switch r := r.(type) {
+	case *networkInterface:
+		return r.subnet.vpc.id
+	case *egressGateway:
+		return r.vpc.id
+	case *endpoint:
+		return r.vpc.id
 	case *subnet:
 		return r.vpc.id
 	case *routeTable:

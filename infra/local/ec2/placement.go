@@ -7,65 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ekspedite/ekspedite/infra/local/ec2/form"
 	"github.com/ekspedite/ekspedite/infra/local/wire"
 )
-
-type describeZonesIn struct {
-	DryRun               bool
-	ZoneNames            []string `query:"ZoneName"`
-	ZoneIDs              []string `query:"ZoneId"`
-	AllAvailabilityZones bool
-	Filters              []filter `query:"Filter"`
-}
-
-type zoneXML struct {
-	OptInStatus        string `xml:"optInStatus"`
-	RegionName         string `xml:"regionName"`
-	ZoneName           string `xml:"zoneName"`
-	ZoneID             string `xml:"zoneId"`
-	GroupName          string `xml:"groupName"`
-	NetworkBorderGroup string `xml:"networkBorderGroup"`
-	ZoneType           string `xml:"zoneType"`
-	State              string `xml:"zoneState"`
-}
-
-type describeZonesOut struct {
-	Zones []zoneXML `xml:"availabilityZoneInfo>item"`
-}
-
-var zoneFilters = filters[zoneXML]{
-	"zone-name":     one(func(z zoneXML) string { return z.ZoneName }),
-	"zone-id":       one(func(z zoneXML) string { return z.ZoneID }),
-	"region-name":   one(func(z zoneXML) string { return z.RegionName }),
-	"state":         one(func(z zoneXML) string { return z.State }),
-	"zone-type":     one(func(z zoneXML) string { return z.ZoneType }),
-	"opt-in-status": one(func(z zoneXML) string { return z.OptInStatus }),
-	"group-name":    one(func(z zoneXML) string { return z.GroupName }),
-}
-
-type describeRegionsIn struct {
-	DryRun      bool
-	RegionNames []string `query:"RegionName"`
-	AllRegions  bool
-	Filters     []filter `query:"Filter"`
-}
-
-type regionXML struct {
-	OptInStatus string `xml:"optInStatus"`
-	RegionName  string `xml:"regionName"`
-	Endpoint    string `xml:"regionEndpoint"`
-}
-
-type describeRegionsOut struct {
-	Regions []regionXML `xml:"regionInfo>item"`
-}
-
-var regionFilters = filters[regionXML]{
-	"region-name":   one(func(r regionXML) string { return r.RegionName }),
-	"endpoint":      one(func(r regionXML) string { return r.Endpoint }),
-	"opt-in-status": one(func(r regionXML) string { return r.OptInStatus }),
-}
 
 type accountAttributesIn struct {
 	DryRun         bool
@@ -110,7 +53,7 @@ var offeringFilters = filters[offering]{
 type spotPricesIn struct {
 	DryRun              bool
 	AvailabilityZone    string
-	AvailabilityZoneID  *form.Unsupported `query:"AvailabilityZoneId"`
+	AvailabilityZoneID  string `query:"AvailabilityZoneId"`
 	StartTime, EndTime  *wire.Time
 	InstanceTypes       []string `query:"InstanceType"`
 	ProductDescriptions []string `query:"ProductDescription"`
@@ -141,51 +84,27 @@ var spotPriceFilters = filters[spotPrice]{
 
 func (s *Service) placementOps() []wire.Op {
 	return []wire.Op{
-		handle("DescribeAvailabilityZones", nil, s.describeZones),
 		handle("DescribeRegions", nil, s.describeRegions),
 		handle("DescribeAccountAttributes", nil, s.describeAccountAttributes),
 		handle("DescribeInstanceTypes", nil, s.describeTypes),
+		handle("GetInstanceTypesFromInstanceRequirements", nil, s.matchTypes),
 		handle("DescribeInstanceTypeOfferings", nil, s.describeOfferings),
 		handle("DescribeSpotPriceHistory", nil, s.describeSpotPrices),
 	}
 }
 
-func (s *Service) describeZones(in *describeZonesIn) (*describeZonesOut, error) {
-	var items []zoneXML
-	for _, z := range s.zones() {
-		items = append(items, zoneXML{
-			OptInStatus: "opt-in-not-required", RegionName: s.w.Region, ZoneName: z.name, ZoneID: z.id,
-			GroupName: s.w.Region + "-zg-1", NetworkBorderGroup: s.w.Region, ZoneType: "availability-zone", State: "available",
-		})
-	}
-	for _, name := range in.ZoneNames {
-		if !slices.ContainsFunc(items, func(z zoneXML) bool { return z.ZoneName == name }) {
-			return nil, invalid("Invalid availability zone: [%s]", name)
-		}
-	}
-	items = slices.DeleteFunc(items, func(z zoneXML) bool {
-		return len(in.ZoneNames) > 0 && !slices.Contains(in.ZoneNames, z.ZoneName) ||
-			len(in.ZoneIDs) > 0 && !slices.Contains(in.ZoneIDs, z.ZoneID)
-	})
-	items, err := zoneFilters.keep(items, in.Filters)
-	return &describeZonesOut{items}, err
-}
-
-func (s *Service) describeRegions(in *describeRegionsIn) (*describeRegionsOut, error) {
-	for _, name := range in.RegionNames {
-		if name != s.w.Region { // the embedded cloud has one Region
-			return nil, invalid("Invalid region names: [%s]", name)
-		}
-	}
-	items, err := regionFilters.keep([]regionXML{{"opt-in-not-required", s.w.Region, "ec2." + s.w.Region + ".amazonaws.com"}}, in.Filters)
-	return &describeRegionsOut{items}, err
-}
-
 func (s *Service) describeAccountAttributes(in *accountAttributesIn) (*accountAttributesOut, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range in.AttributeNames {
+		if !slices.Contains([]string{"supported-platforms", "default-vpc", "max-instances", "vpc-max-security-groups-per-interface", "max-elastic-ips", "vpc-max-elastic-ips"}, name) {
+			return nil, invalid("Value (%s) for parameter attributeName is invalid. Unknown account attribute", name)
+		}
+	}
 	out := &accountAttributesOut{}
 	for _, a := range [][2]string{
 		{"supported-platforms", "VPC"}, {"default-vpc", "none"}, {"max-instances", "20"}, {"vpc-max-security-groups-per-interface", "5"},
-		{"max-elastic-ips", "5"}, {"vpc-max-elastic-ips", strconv.Itoa(maxAddresses)},
+		{"max-elastic-ips", strconv.Itoa(s.quota(QuotaAddresses))}, {"vpc-max-elastic-ips", strconv.Itoa(s.quota(QuotaAddresses))},
 	} {
 		if len(in.AttributeNames) == 0 || slices.Contains(in.AttributeNames, a[0]) {
 			attr := accountAttribute{Name: a[0]}
@@ -199,13 +118,15 @@ func (s *Service) describeAccountAttributes(in *accountAttributesIn) (*accountAt
 }
 
 func (s *Service) describeOfferings(in *offeringsIn) (*offeringsOut, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var items []offering
 	for _, name := range typeNames {
 		switch in.LocationType {
 		case "", "region":
 			items = append(items, offering{name, "region", s.w.Region})
 		case "availability-zone", "availability-zone-id":
-			for _, z := range s.zones() {
+			for _, z := range s.open() {
 				if location := z.name; s.offered(catalogue[name], z.name) {
 					if in.LocationType == "availability-zone-id" {
 						location = z.id
@@ -231,10 +152,12 @@ func (s *Service) describeSpotPrices(in *spotPricesIn) (*spotPricesOut, error) {
 	since := wire.At(time.Now().UTC().Truncate(24 * time.Hour))
 	for _, name := range typeNames {
 		for _, z := range s.zones() {
+			t := catalogue[name]
 			p := spotPrice{z.name, name, "Linux/UNIX", fmt.Sprintf("%.6f", s.SpotPrice(name, z.name)), since}
 			switch {
 			case len(in.InstanceTypes) > 0 && !slices.Contains(in.InstanceTypes, name), in.AvailabilityZone != "" && in.AvailabilityZone != z.name,
-				!s.offered(catalogue[name], z.name),
+				in.AvailabilityZoneID != "" && in.AvailabilityZoneID != z.id,
+				!s.offered(t, z.name),
 				len(in.ProductDescriptions) > 0 && !slices.ContainsFunc(in.ProductDescriptions, func(d string) bool { return strings.HasPrefix(d, "Linux/UNIX") }):
 			default:
 				items = append(items, p)

@@ -38,6 +38,12 @@ var (
 	kindAddress   = kindOf("elastic-ip", "eipalloc-", "InvalidAllocationID", "allocation ID")
 	kindInterface = kindOf("network-interface", "eni-", "InvalidNetworkInterfaceID", "networkInterface ID")
 	kindInstance  = kindOf("instance", "i-", "InvalidInstanceID", "instance ID")
+	kindEgress    = kindOf("egress-only-internet-gateway", "eigw-", "InvalidEgressOnlyInternetGatewayId", "egressOnlyInternetGateway ID")
+	kindEndpoint  = kindOf("vpc-endpoint", "vpce-", "InvalidVpcEndpointId", "Vpc Endpoint Id")
+	kindVolume    = kindOf("volume", "vol-", "InvalidVolume", "volume")
+	kindRule      = kindOf("security-group-rule", "sgr-", "InvalidSecurityGroupRuleId", "security group rule ID")
+	kindKey       = kindOf("key-pair", "key-", "InvalidKeyPair", "key pair")
+	kindPlacement = kindOf("placement-group", "pg-", "InvalidPlacementGroup", "Placement Group")
 	kindFleet     = kindOf("fleet", "fleet-", "InvalidFleetId", "fleet ID")
 	kindGroup     = &kind{name: "security-group", prefix: "sg-", bad: "InvalidGroupId.Malformed", notFound: func(ids []string) *wire.Error {
 		return wire.Errf("InvalidGroup.NotFound", "The security group '%s' does not exist", ids[0])
@@ -49,6 +55,12 @@ var (
 		return wire.Errf("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", ids[0])
 	}}
 )
+
+// kinds are all of them, for ids of which only the form is known.
+var kinds = []*kind{
+	kindVPC, kindSubnet, kindIGW, kindEgress, kindRoutes, kindAddress, kindInterface, kindInstance, kindGroup, kindRule, kindNAT, kindEndpoint,
+	kindVolume, kindKey, kindPlacement, kindTemplate, kindFleet,
+}
 
 // record is what all resources have.
 type record struct {

@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -18,11 +17,6 @@ type routeTable struct {
 	associations []association
 }
 
-type route struct {
-	cidr   netip.Prefix
-	target string // "local", igw-… or nat-…
-}
-
 type association struct {
 	id     string
 	subnet *subnet
@@ -33,14 +27,6 @@ type createRouteTableIn struct {
 	VpcID             string `query:"VpcId"`
 	ClientToken       string
 	TagSpecifications []tagSpec `query:"TagSpecification"`
-}
-
-type routeXML struct {
-	DestinationCidrBlock string `xml:"destinationCidrBlock"`
-	GatewayID            string `xml:"gatewayId,omitempty"`
-	NatGatewayID         string `xml:"natGatewayId,omitempty"`
-	Origin               string `xml:"origin"`
-	State                string `xml:"state"`
 }
 
 type associationXML struct {
@@ -65,23 +51,9 @@ type routeTableOut struct {
 	ClientToken string        `xml:"clientToken,omitempty"`
 }
 
-type routeIn struct {
-	DryRun                      bool
-	RouteTableID                string `query:"RouteTableId"`
-	DestinationCidrBlock        string
-	GatewayID                   string `query:"GatewayId"`
-	NatGatewayID                string `query:"NatGatewayId"`
-	DestinationIpv6CidrBlock    *form.Unsupported
-	DestinationPrefixListID     *form.Unsupported `query:"DestinationPrefixListId"`
-	VpcEndpointID               *form.Unsupported `query:"VpcEndpointId"`
-	TransitGatewayID            *form.Unsupported `query:"TransitGatewayId"`
-	LocalGatewayID              *form.Unsupported `query:"LocalGatewayId"`
-	CarrierGatewayID            *form.Unsupported `query:"CarrierGatewayId"`
-	CoreNetworkArn              *form.Unsupported
-	EgressOnlyInternetGatewayID *form.Unsupported `query:"EgressOnlyInternetGatewayId"`
-	InstanceID                  *form.Unsupported `query:"InstanceId"`
-	NetworkInterfaceID          *form.Unsupported `query:"NetworkInterfaceId"`
-	VpcPeeringConnectionID      *form.Unsupported `query:"VpcPeeringConnectionId"`
+type routeTableIn struct {
+	DryRun       bool
+	RouteTableID string `query:"RouteTableId"`
 }
 
 type associateIn struct {
@@ -118,16 +90,6 @@ func (t *routeTable) each(f func(association) string) []string {
 	return out
 }
 
-func (t *routeTable) targets(k *kind) []string {
-	var out []string
-	for _, r := range t.routes {
-		if k == nil || len(r.target) > len(k.prefix) && r.target[:len(k.prefix)] == k.prefix {
-			out = append(out, r.target)
-		}
-	}
-	return out
-}
-
 var routeTableFilters = filters[*routeTable]{
 	"route-table-id":             one(func(t *routeTable) string { return t.id }),
 	"association.route-table-id": one(func(t *routeTable) string { return t.id }),
@@ -137,29 +99,23 @@ var routeTableFilters = filters[*routeTable]{
 	"association.route-table-association-id": func(t *routeTable) []string {
 		return append(t.each(func(a association) string { return a.id }), t.mainID)
 	},
-	"route.destination-cidr-block": func(t *routeTable) []string {
-		var out []string
-		for _, r := range t.routes {
-			out = append(out, r.cidr.String())
-		}
-		return out
-	},
-	"route.gateway-id":     func(t *routeTable) []string { return append(t.targets(kindIGW), "local") },
-	"route.nat-gateway-id": func(t *routeTable) []string { return t.targets(kindNAT) },
+	"route.destination-cidr-block":          func(t *routeTable) []string { return t.destinations(func(r route) bool { return r.cidr.Addr().Is4() }) },
+	"route.destination-ipv6-cidr-block":     func(t *routeTable) []string { return t.destinations(func(r route) bool { return r.cidr.Addr().Is6() }) },
+	"route.destination-prefix-list-id":      func(t *routeTable) []string { return t.destinations(func(r route) bool { return r.prefixList != "" }) },
+	"route.gateway-id":                      func(t *routeTable) []string { return append(t.targets(kindIGW, kindEndpoint), "local") },
+	"route.nat-gateway-id":                  func(t *routeTable) []string { return t.targets(kindNAT) },
+	"route.egress-only-internet-gateway-id": func(t *routeTable) []string { return t.targets(kindEgress) },
 }
 
 func (s *Service) routeOps() []wire.Op {
-	table := func(action string) func(in *routeIn) []wire.Need {
-		return func(in *routeIn) []wire.Need { return s.needs(action, in.RouteTableID) }
-	}
 	return []wire.Op{
 		handle("CreateRouteTable", func(in *createRouteTableIn) []wire.Need {
 			return s.creates("CreateRouteTable", kindRoutes, in.TagSpecifications, nil, in.VpcID)
 		}, s.createRouteTable),
-		handle("DeleteRouteTable", table("ec2:DeleteRouteTable"), s.deleteRouteTable),
+		handle("DeleteRouteTable", func(in *routeTableIn) []wire.Need {
+			return s.needs("ec2:DeleteRouteTable", in.RouteTableID)
+		}, s.deleteRouteTable),
 		handle("DescribeRouteTables", nil, s.describeRouteTables),
-		handle("CreateRoute", table("ec2:CreateRoute"), s.createRoute),
-		handle("DeleteRoute", table("ec2:DeleteRoute"), s.deleteRoute),
 		handle("AssociateRouteTable", func(in *associateIn) []wire.Need {
 			return s.needs("ec2:AssociateRouteTable", in.RouteTableID, in.SubnetID)
 		}, s.associate),
@@ -170,7 +126,10 @@ func (s *Service) routeOps() []wire.Op {
 }
 
 func (s *Service) newRouteTable(v *vpc, tags map[string]string, main bool) *routeTable {
-	t := &routeTable{vpc: v, main: main, routes: []route{{v.cidr, "local"}}}
+	t := &routeTable{vpc: v, main: main}
+	for _, b := range slices.Concat(v.v4, v.v6) {
+		t.routes = append(t.routes, route{cidr: b.prefix, target: "local"})
+	}
 	if main {
 		t.mainID = "rtbassoc-" + s.w.Hex(17)
 	}
@@ -199,25 +158,7 @@ func (s *Service) routesOf(n *subnet) *routeTable {
 func (s *Service) routeTableXML(t *routeTable) routeTableXML {
 	x := routeTableXML{ID: t.id, VpcID: t.vpc.id, OwnerID: s.w.Account, Tags: tagSet(t.tags)}
 	for _, r := range t.routes {
-		route := routeXML{DestinationCidrBlock: r.cidr.String(), Origin: "CreateRoute", State: "blackhole"}
-		switch target := s.byID[r.target].(type) {
-		case *gateway:
-			route.GatewayID = r.target
-			if target.vpc == t.vpc {
-				route.State = "active"
-			}
-		case *natGateway:
-			route.NatGatewayID = r.target
-			if target.state == "available" || target.state == "pending" {
-				route.State = "active"
-			}
-		default: // local, or a target that is gone
-			route.GatewayID = r.target
-			if r.target == "local" {
-				route.Origin, route.State = "CreateRouteTable", "active"
-			}
-		}
-		x.Routes = append(x.Routes, route)
+		x.Routes = append(x.Routes, s.routeXML(t, r))
 	}
 	if t.main {
 		x.Associations = append(x.Associations, associationXML{Main: true, ID: t.mainID, RouteTableID: t.id, State: "associated"})
@@ -244,7 +185,7 @@ func (s *Service) createRouteTable(in *createRouteTableIn) (*routeTableOut, erro
 	})
 }
 
-func (s *Service) deleteRouteTable(in *routeIn) (*done, error) {
+func (s *Service) deleteRouteTable(in *routeTableIn) (*done, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, err := get[*routeTable](s, kindRoutes, in.RouteTableID)
@@ -253,6 +194,9 @@ func (s *Service) deleteRouteTable(in *routeIn) (*done, error) {
 	}
 	if t.main || len(t.associations) > 0 {
 		return nil, wire.Errf("DependencyViolation", "The routeTable '%s' has dependencies and cannot be deleted.", t.id)
+	}
+	for _, e := range all[*endpoint](s) {
+		e.tables = slices.DeleteFunc(e.tables, func(o *routeTable) bool { return o == t })
 	}
 	s.remove(t)
 	return &done{true}, nil
@@ -267,86 +211,6 @@ func (s *Service) describeRouteTables(in *describeRouteTablesIn) (*describeRoute
 		out.Tables = append(out.Tables, s.routeTableXML(t))
 	}
 	return out, err
-}
-
-func destination(cidr string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(cidr)
-	if err != nil || !p.Addr().Is4() {
-		return p, invalid("Value (%s) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block.", cidr)
-	}
-	return p.Masked(), nil
-}
-
-func (s *Service) createRoute(in *routeIn) (*done, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, err := get[*routeTable](s, kindRoutes, in.RouteTableID)
-	if err != nil {
-		return nil, err
-	}
-	cidr, err := destination(in.DestinationCidrBlock)
-	if err != nil {
-		return nil, err
-	}
-	r := route{cidr: cidr}
-	switch {
-	case in.GatewayID != "" && in.NatGatewayID != "":
-		return nil, wire.Errf("InvalidParameterCombination", "Only one route target may be specified.")
-	case in.GatewayID != "":
-		g, err := get[*gateway](s, kindIGW, in.GatewayID)
-		if err != nil {
-			return nil, err
-		}
-		if g.vpc != t.vpc {
-			return nil, invalid("route table %s and network gateway %s belong to different networks", t.id, g.id)
-		}
-		r.target = g.id
-	case in.NatGatewayID != "":
-		n, err := get[*natGateway](s, kindNAT, in.NatGatewayID)
-		if err != nil {
-			return nil, err
-		}
-		if n.state != "available" && n.state != "pending" {
-			return nil, wire.Errf("InvalidNatGatewayID.NotFound", "The natGateway ID '%s' does not exist", n.id)
-		}
-		r.target = n.id
-	default:
-		return nil, missing("gatewayId")
-	}
-	for _, old := range t.routes {
-		if old.cidr == cidr && old.target == r.target { // the same again is no error
-			return &done{true}, nil
-		}
-		if old.cidr == cidr {
-			return nil, wire.Errf("RouteAlreadyExists", "The route identified by %s already exists.", cidr)
-		}
-	}
-	t.routes = append(t.routes, r)
-	return &done{true}, nil
-}
-
-func (s *Service) deleteRoute(in *routeIn) (*done, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, err := get[*routeTable](s, kindRoutes, in.RouteTableID)
-	if err != nil {
-		return nil, err
-	}
-	cidr, err := destination(in.DestinationCidrBlock)
-	if err != nil {
-		return nil, err
-	}
-	for i, r := range t.routes {
-		if r.cidr != cidr {
-			continue
-		}
-		if r.target == "local" {
-			return nil, invalid("cannot remove local route %s in route table %s", cidr, t.id)
-		}
-		t.routes = slices.Delete(t.routes, i, i+1)
-		return &done{true}, nil
-	}
-	return nil, wire.Errf("InvalidRoute.NotFound", "no route with destination-cidr-block %s in route table %s", cidr, t.id)
 }
 
 func (s *Service) associate(in *associateIn) (*associateOut, error) {

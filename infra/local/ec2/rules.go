@@ -1,11 +1,34 @@
 package ec2
 
 import (
+	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/ekspedite/ekspedite/infra/local/ec2/form"
 	"github.com/ekspedite/ekspedite/infra/local/wire"
 )
+
+// rule is one line of a security group, as EC2 numbers them.
+type rule struct {
+	record
+	of *securityGroup
+	allows
+	description string
+}
+
+// allows is what a rule lets through; two rules of a group never allow the same.
+type allows struct {
+	egress   bool
+	protocol string
+	from, to int    // -1 for all
+	cidr     string // of IPv4, or one of the others
+	cidr6    string
+	list     string // prefix list
+	peer     string // security group
+}
+
+func (a allows) source() string { return a.cidr + a.cidr6 + a.list + a.peer }
 
 type permissionsIn struct {
 	DryRun                     bool
@@ -17,59 +40,33 @@ type permissionsIn struct {
 	IPPermissions              []permission      `query:"IpPermissions"`
 	IPProtocol                 string            `query:"IpProtocol"`
 	FromPort, ToPort           *int
-	CidrIP                     string            `query:"CidrIp"`
-	TagSpecifications          *form.Unsupported `query:"TagSpecification"`
+	CidrIP                     string    `query:"CidrIp"`
+	TagSpecifications          []tagSpec `query:"TagSpecification"`
 }
 
 type permission struct {
 	IPProtocol       string `query:"IpProtocol"`
 	FromPort, ToPort *int
 	Groups           []struct {
-		GroupID     string `query:"GroupId"`
-		GroupName   *form.Unsupported
-		Description string
+		GroupID                string `query:"GroupId"`
+		Description            string
+		UserID                 string            `query:"UserId"`
+		VpcID                  string            `query:"VpcId"`
+		GroupName              *form.Unsupported // needs a default VPC
+		PeeringStatus          *form.Unsupported
+		VpcPeeringConnectionID *form.Unsupported `query:"VpcPeeringConnectionId"`
 	}
-	IPRanges []struct {
-		CidrIP      string `query:"CidrIp"`
-		Description string
-	} `query:"IpRanges"`
-	Ipv6Ranges    *form.Unsupported
-	PrefixListIDs *form.Unsupported `query:"PrefixListIds"`
+	IPRanges      []described `query:"IpRanges"`
+	Ipv6Ranges    []described
+	PrefixListIDs []described `query:"PrefixListIds"`
 }
 
-type permissionXML struct {
-	Protocol string         `xml:"ipProtocol"`
-	From     *int           `xml:"fromPort"`
-	To       *int           `xml:"toPort"`
-	Groups   []groupPairXML `xml:"groups>item"`
-	Ranges   []rangeXML     `xml:"ipRanges>item"`
-}
-
-type groupPairXML struct {
-	UserID      string `xml:"userId"`
-	GroupID     string `xml:"groupId"`
-	Description string `xml:"description,omitempty"`
-}
-
-type rangeXML struct {
-	CidrIP      string `xml:"cidrIp"`
-	Description string `xml:"description,omitempty"`
-}
-
-type ruleXML struct {
-	ID           string `xml:"securityGroupRuleId"`
-	GroupID      string `xml:"groupId"`
-	GroupOwnerID string `xml:"groupOwnerId"`
-	IsEgress     bool   `xml:"isEgress"`
-	Protocol     string `xml:"ipProtocol"`
-	From         int    `xml:"fromPort"`
-	To           int    `xml:"toPort"`
-	Cidr         string `xml:"cidrIpv4,omitempty"`
-	Referenced   *struct {
-		GroupID string `xml:"groupId"`
-		UserID  string `xml:"userId"`
-	} `xml:"referencedGroupInfo"`
-	Description string `xml:"description,omitempty"`
+// described is a source with its description: an IPv4 or IPv6 range, or a prefix list.
+type described struct {
+	CidrIP       string `query:"CidrIp"`
+	CidrIpv6     string
+	PrefixListID string `query:"PrefixListId"`
+	Description  string
 }
 
 type rulesOut struct {
@@ -77,153 +74,204 @@ type rulesOut struct {
 	Rules  []ruleXML `xml:"securityGroupRuleSet>item"`
 }
 
-// rules reads the request's permissions, one rule for each source. The lock is held.
-func (s *Service) rules(in *permissionsIn, egress bool) ([]rule, error) {
+// protocols are the ways to say a protocol that EC2 takes.
+var protocols = map[string]string{
+	"-1": "-1", "all": "-1", "tcp": "tcp", "6": "tcp", "udp": "udp", "17": "udp", "icmp": "icmp", "1": "icmp", "icmpv6": "icmpv6", "58": "icmpv6",
+}
+
+// rulesOf lists a group's rules, oldest first. The lock is held.
+func (s *Service) rulesOf(g *securityGroup, egress bool) []*rule {
+	return slices.DeleteFunc(all[*rule](s), func(r *rule) bool { return r.of != g || r.egress != egress })
+}
+
+func (s *Service) addRule(g *securityGroup, a allows, description string, tags map[string]string) *rule {
+	r := &rule{of: g, allows: a, description: description}
+	s.add(kindRule, r, tags)
+	return r
+}
+
+func validCIDR(cidr string, ipv4 bool) (string, error) {
+	p, err := netip.ParsePrefix(cidr)
+	if err != nil || p.Addr().Is4() != ipv4 {
+		return "", invalid("CIDR block %s is malformed", cidr)
+	}
+	return p.Masked().String(), nil
+}
+
+// wanted is a rule that a request describes.
+type wanted struct {
+	allows
+	description string
+}
+
+// base reads a permission's protocol and ports.
+func (p permission) base(egress bool) (allows, error) {
+	a := allows{egress: egress, from: -1, to: -1}
+	var ok bool
+	if a.protocol, ok = protocols[p.IPProtocol]; !ok {
+		if n, err := strconv.Atoi(p.IPProtocol); err != nil || n < 0 || n > 255 {
+			return a, invalid("Invalid value '%s' for IP protocol. Unknown protocol.", p.IPProtocol)
+		}
+		a.protocol = p.IPProtocol
+	}
+	if p.FromPort != nil && p.ToPort != nil && a.protocol != "-1" {
+		a.from, a.to = *p.FromPort, *p.ToPort
+	}
+	if a.protocol == "tcp" || a.protocol == "udp" {
+		switch {
+		case p.FromPort == nil || p.ToPort == nil:
+			return a, invalid("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
+		case a.from < 0 || a.to > 65535 || a.from > a.to:
+			return a, invalid("Invalid TCP port range (%d:%d)", a.from, a.to)
+		}
+	}
+	return a, nil
+}
+
+// wanted reads the request's permissions, one rule for each source. The lock is held.
+func (s *Service) wanted(in *permissionsIn, egress bool) ([]wanted, error) {
 	permissions := in.IPPermissions
 	if in.IPProtocol != "" || in.CidrIP != "" {
-		p := permission{IPProtocol: in.IPProtocol, FromPort: in.FromPort, ToPort: in.ToPort}
-		p.IPRanges = append(p.IPRanges, struct {
-			CidrIP      string `query:"CidrIp"`
-			Description string
-		}{CidrIP: in.CidrIP})
-		permissions = append(permissions, p)
+		permissions = append(permissions, permission{IPProtocol: in.IPProtocol, FromPort: in.FromPort, ToPort: in.ToPort, IPRanges: []described{{CidrIP: in.CidrIP}}})
 	}
-	var out []rule
+	var out []wanted
 	for _, p := range permissions {
-		base := rule{egress: egress, from: -1, to: -1}
-		var ok bool
-		if base.protocol, ok = protocols[p.IPProtocol]; !ok {
-			return nil, invalid("Invalid value '%s' for IP protocol. Unknown protocol.", p.IPProtocol)
-		}
-		if p.FromPort != nil && p.ToPort != nil && base.protocol != "-1" {
-			base.from, base.to = *p.FromPort, *p.ToPort
-		}
-		if base.protocol == "tcp" || base.protocol == "udp" {
-			switch {
-			case p.FromPort == nil || p.ToPort == nil:
-				return nil, invalid("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
-			case base.from < 0 || base.to > 65535 || base.from > base.to:
-				return nil, wire.Errf("InvalidParameterValue", "Invalid TCP port range (%d:%d)", base.from, base.to)
-			}
+		base, err := p.base(egress)
+		if err != nil {
+			return nil, err
 		}
 		for _, r := range p.IPRanges {
-			l := base
-			var err error
-			if l.cidr, err = validCIDR(r.CidrIP); err != nil {
+			w := wanted{base, r.Description}
+			if w.cidr, err = validCIDR(r.CidrIP, true); err != nil {
 				return nil, err
 			}
-			l.description = r.Description
-			out = append(out, l)
+			out = append(out, w)
+		}
+		for _, r := range p.Ipv6Ranges {
+			w := wanted{base, r.Description}
+			if w.cidr6, err = validCIDR(r.CidrIpv6, false); err != nil {
+				return nil, err
+			}
+			out = append(out, w)
+		}
+		for _, r := range p.PrefixListIDs {
+			if _, err := s.listsOf([]string{r.PrefixListID}); err != nil {
+				return nil, err
+			}
+			w := wanted{base, r.Description}
+			w.list = r.PrefixListID
+			out = append(out, w)
 		}
 		for _, g := range p.Groups {
+			if g.UserID != "" && g.UserID != s.w.Account {
+				return nil, wire.Errf("NotImplemented", "the embedded cloud does not implement rules for another account's security groups").WithStatus(501)
+			}
 			if _, err := get[*securityGroup](s, kindGroup, g.GroupID); err != nil {
 				return nil, err
 			}
-			l := base
-			l.group, l.description = g.GroupID, g.Description
-			out = append(out, l)
+			w := wanted{base, g.Description}
+			w.peer = g.GroupID
+			out = append(out, w)
 		}
 	}
 	return out, nil
 }
 
-// protocols are the ways to say a protocol that EC2 takes.
-var protocols = map[string]string{"-1": "-1", "all": "-1", "tcp": "tcp", "6": "tcp", "udp": "udp", "17": "udp", "icmp": "icmp", "1": "icmp"}
-
-func (s *Service) ruleXML(g *securityGroup, r rule) ruleXML {
-	x := ruleXML{ID: r.id, GroupID: g.id, GroupOwnerID: s.w.Account, IsEgress: r.egress, Protocol: r.protocol, From: r.from, To: r.to, Cidr: r.cidr, Description: r.description}
-	if r.group != "" {
-		x.Referenced = &struct {
-			GroupID string `xml:"groupId"`
-			UserID  string `xml:"userId"`
-		}{r.group, s.w.Account}
+// allowing finds a group's rule for what is wanted, or nil.
+func (s *Service) allowing(g *securityGroup, a allows) *rule {
+	for _, r := range s.rulesOf(g, a.egress) {
+		if r.allows == a {
+			return r
+		}
 	}
-	return x
+	return nil
 }
 
 func (s *Service) permit(in *permissionsIn, egress bool) (*rulesOut, error) {
+	tags, err := specTags(in.TagSpecifications, "security-group-rule")
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g, err := get[*securityGroup](s, kindGroup, in.GroupID)
 	if err != nil {
 		return nil, err
 	}
-	add, err := s.rules(in, egress)
-	if err != nil {
+	add, err := s.wanted(in, egress)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(add) == 0 {
+	case len(add) == 0:
 		return nil, missing("ipPermissions")
+	case len(s.rulesOf(g, egress))+len(add) > s.quota(QuotaRulesPerGroup):
+		return nil, wire.Errf("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached.")
 	}
 	for i, r := range add {
-		if slices.ContainsFunc(g.rules, r.same) || slices.ContainsFunc(add[:i], r.same) {
-			peer := r.cidr + r.group
-			return nil, wire.Errf("InvalidPermission.Duplicate", "the specified rule \"peer: %s, %s, from port: %d, to port: %d, ALLOW\" already exists", peer, r.protocol, r.from, r.to)
+		if s.allowing(g, r.allows) != nil || slices.ContainsFunc(add[:i], func(o wanted) bool { return o.allows == r.allows }) {
+			return nil, wire.Errf("InvalidPermission.Duplicate", "the specified rule \"peer: %s, %s, from port: %d, to port: %d, ALLOW\" already exists", r.source(), r.protocol, r.from, r.to)
 		}
 	}
 	out := &rulesOut{Return: true}
 	for _, r := range add {
-		r.id = "sgr-" + s.w.Hex(17)
-		g.rules = append(g.rules, r)
-		out.Rules = append(out.Rules, s.ruleXML(g, r))
+		out.Rules = append(out.Rules, s.ruleXML(s.addRule(g, r.allows, r.description, tags)))
 	}
 	return out, nil
 }
 
-func (s *Service) revoke(in *permissionsIn, egress bool) (*rulesOut, error) {
+type revokeOut struct {
+	Return  bool             `xml:"return"`
+	Revoked []revokedXML     `xml:"revokedSecurityGroupRuleSet>item"`
+	Unknown []*permissionXML `xml:"unknownIpPermissionSet>item"`
+}
+
+type revokedXML struct {
+	ID           string `xml:"securityGroupRuleId"`
+	GroupID      string `xml:"groupId"`
+	IsEgress     bool   `xml:"isEgress"`
+	Protocol     string `xml:"ipProtocol"`
+	From         int    `xml:"fromPort"`
+	To           int    `xml:"toPort"`
+	Cidr         string `xml:"cidrIpv4,omitempty"`
+	CidrIpv6     string `xml:"cidrIpv6,omitempty"`
+	PrefixListID string `xml:"prefixListId,omitempty"`
+	PeerGroup    string `xml:"referencedGroupId,omitempty"`
+	Description  string `xml:"description,omitempty"`
+}
+
+func (s *Service) revoke(in *permissionsIn, egress bool) (*revokeOut, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g, err := get[*securityGroup](s, kindGroup, in.GroupID)
 	if err != nil {
 		return nil, err
 	}
-	drop, err := s.rules(in, egress)
+	named, err := s.wanted(in, egress)
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range in.SecurityGroupRuleIDs {
-		i := slices.IndexFunc(g.rules, func(r rule) bool { return r.id == id && r.egress == egress })
-		if i < 0 {
-			return nil, wire.Errf("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
+	var drop []*rule
+	for _, w := range named {
+		r := s.allowing(g, w.allows)
+		if r == nil {
+			return nil, wire.Errf("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
 		}
-		drop = append(drop, g.rules[i])
+		drop = append(drop, r)
+	}
+	for _, id := range in.SecurityGroupRuleIDs {
+		r, ok := s.byID[id].(*rule)
+		if !ok || r.of != g || r.egress != egress {
+			return nil, kindRule.notFound([]string{id})
+		}
+		drop = append(drop, r)
 	}
 	if len(drop) == 0 {
 		return nil, missing("ipPermissions")
 	}
+	out := &revokeOut{Return: true}
 	for _, r := range drop {
-		if !slices.ContainsFunc(g.rules, r.same) {
-			return nil, wire.Errf("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
-		}
+		s.remove(r)
+		out.Revoked = append(out.Revoked, revokedXML{r.id, g.id, r.egress, r.protocol, r.from, r.to, r.cidr, r.cidr6, r.list, r.peer, r.description})
 	}
-	g.rules = slices.DeleteFunc(g.rules, func(r rule) bool { return slices.ContainsFunc(drop, r.same) })
-	return &rulesOut{Return: true}, nil
-}
-
-// permissions groups a security group's rules by protocol and ports, as describes show them. The lock is held.
-func (s *Service) permissions(g *securityGroup, egress bool) []permissionXML {
-	var out []permissionXML
-	var keys []rule
-	for _, r := range g.rules {
-		if r.egress != egress {
-			continue
-		}
-		key := rule{protocol: r.protocol, from: r.from, to: r.to}
-		i := slices.Index(keys, key)
-		if i < 0 {
-			i = len(keys)
-			keys = append(keys, key)
-			p := permissionXML{Protocol: r.protocol}
-			if r.protocol != "-1" {
-				p.From, p.To = &r.from, &r.to
-			}
-			out = append(out, p)
-		}
-		if r.group != "" {
-			out[i].Groups = append(out[i].Groups, groupPairXML{s.w.Account, r.group, r.description})
-		} else {
-			out[i].Ranges = append(out[i].Ranges, rangeXML{r.cidr, r.description})
-		}
-	}
-	return out
+	return out, nil
 }

@@ -34,7 +34,13 @@ type runIn struct {
 	CreditSpecification *credits
 	Placement           *placementOptions
 	LaunchTemplate      *templateRef
-	ShutdownBehavior    string `query:"InstanceInitiatedShutdownBehavior"`
+	ShutdownBehavior    string       `query:"InstanceInitiatedShutdownBehavior"`
+	CapacityReservation *reservation `query:"CapacityReservationSpecification"`
+	Names               *nameOptions `query:"PrivateDnsNameOptions"`
+	CPUOptions          *cpuOptions  `query:"CpuOptions"`
+	EnclaveOptions      *enabled
+	MaintenanceOptions  *maintenance
+	Ipv6AddressCount    int
 
 	SecurityGroup         *form.Unsupported // names need a default VPC
 	DisableAPITermination *form.Unsupported `query:"DisableApiTermination"`
@@ -42,14 +48,8 @@ type runIn struct {
 	KernelID              *form.Unsupported `query:"KernelId"`
 	RamdiskID             *form.Unsupported `query:"RamdiskId"`
 	HibernationOptions    *form.Unsupported
-	CpuOptions            *form.Unsupported
-	CapacityReservation   *form.Unsupported `query:"CapacityReservationSpecification"`
 	LicenseSpecification  *form.Unsupported
-	EnclaveOptions        *form.Unsupported
-	PrivateDNSNameOptions *form.Unsupported `query:"PrivateDnsNameOptions"`
-	MaintenanceOptions    *form.Unsupported
 	Ipv6Address           *form.Unsupported
-	Ipv6AddressCount      *form.Unsupported
 	SecondaryInterface    *form.Unsupported
 }
 
@@ -66,11 +66,12 @@ func (in *runIn) data() templateData {
 		IamInstanceProfile: in.IamInstanceProfile, SecurityGroupIDs: in.SecurityGroupIDs, BlockDeviceMappings: in.BlockDeviceMappings,
 		NetworkInterfaces: in.NetworkInterfaces, MarketOptions: in.MarketOptions, MetadataOptions: in.MetadataOptions, Monitoring: in.Monitoring,
 		CreditSpecification: in.CreditSpecification, Placement: in.Placement, ShutdownBehavior: in.ShutdownBehavior,
+		CapacityReservation: in.CapacityReservation, Names: in.Names, CPUOptions: in.CPUOptions, EnclaveOptions: in.EnclaveOptions, MaintenanceOptions: in.MaintenanceOptions,
 	}
 }
 
-// launchable are the resource types that RunInstances creates and can tag. The tags of all but instances end with IAM's
-// look at them (runNeeds): volumes, interfaces and Spot requests are only ids of an instance here, without tags to show.
+// launchable are the resource types that RunInstances creates and can tag. The tags of Spot requests end with IAM's look
+// at them (runNeeds): a request is only an id of an instance here.
 var launchable = []string{"instance", "volume", "network-interface", "spot-instances-request"}
 
 // tagsFor joins the tags that template and request give to one type of resource; the request's win.
@@ -103,8 +104,10 @@ func (s *Service) resolve(data templateData, ref *templateRef, tags []tagSpec, s
 	}
 	l.data = data
 	var err error
-	if l.tags, err = tagsFor("instance", templateTags, tags); err != nil {
-		return l, err
+	for kind, to := range map[string]*map[string]string{"instance": &l.tags, "volume": &l.volumeTags, "network-interface": &l.interfaceTags} {
+		if *to, err = tagsFor(kind, templateTags, tags); err != nil {
+			return l, err
+		}
 	}
 	switch {
 	case data.ImageID == "":
@@ -124,15 +127,15 @@ func (s *Service) resolve(data templateData, ref *templateRef, tags []tagSpec, s
 		return l, wire.Errf("InvalidParameterValue", "User data is limited to %d bytes", maxUserData)
 	}
 	if len(data.NetworkInterfaces) > 0 {
-		n := data.NetworkInterfaces[0]
 		if subnetID != "" && ref == nil || len(data.SecurityGroupIDs) > 0 {
 			return l, wire.Errf("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID or security groups may not be specified on the same request")
 		}
-		if len(data.NetworkInterfaces) > 1 {
-			return l, wire.Errf("NotImplemented", "the embedded cloud does not implement more than one NetworkInterface in RunInstances").WithStatus(501)
-		}
+		n := primarySpec(data.NetworkInterfaces)
 		set(&subnetID, n.SubnetID)
 		l.publicIP, l.privateIP = n.AssociatePublicIP, n.PrivateIPAddress
+		if n.Ipv6AddressCount != nil {
+			l.ipv6 = *n.Ipv6AddressCount
+		}
 	}
 	if subnetID == "" {
 		return l, wire.Errf("VPCIdNotSpecified", "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.")
@@ -140,13 +143,14 @@ func (s *Service) resolve(data templateData, ref *templateRef, tags []tagSpec, s
 	if l.subnet, err = get[*subnet](s, kindSubnet, subnetID); err != nil {
 		return l, err
 	}
-	if p := data.Placement; p != nil {
-		if p.AvailabilityZone != "" && p.AvailabilityZone != l.subnet.az {
-			return l, wire.Errf("InvalidParameterCombination", "The availability zone %s does not match the availability zone of the subnet %s.", p.AvailabilityZone, l.subnet.id)
-		}
-		if p.Tenancy != "" && p.Tenancy != "default" {
-			return l, wire.Errf("NotImplemented", "the embedded cloud does not implement Placement.Tenancy %q", p.Tenancy).WithStatus(501)
-		}
+	if err := s.checkPlacement(&l); err != nil {
+		return l, err
+	}
+	if data.KeyName != "" && s.keyPair(data.KeyName) == nil {
+		return l, noKeyPair(data.KeyName)
+	}
+	if image, ok := s.image(data.ImageID); ok && image.Arch != l.typ.Arch {
+		return l, invalid("The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.", l.typ.Arch, image.Arch)
 	}
 	return l, l.marketFrom(data.MarketOptions)
 }
@@ -154,6 +158,14 @@ func (s *Service) resolve(data templateData, ref *templateRef, tags []tagSpec, s
 // marketFrom reads the market options.
 func (l *launch) marketFrom(m *marketOptions) error {
 	if m == nil || m.MarketType == "" {
+		return nil
+	}
+	if m.MarketType == "capacity-block" {
+		r := l.data.CapacityReservation
+		if r == nil || r.Target == nil || r.Target.ID == "" && r.Target.GroupARN == "" {
+			return wire.Errf("InvalidParameterCombination", "You must specify a Capacity Reservation target when MarketType is capacity-block.")
+		}
+		l.block = true
 		return nil
 	}
 	if m.MarketType != "spot" {
@@ -189,6 +201,7 @@ func (s *Service) runInstances(in *runIn) (*reservationXML, error) {
 		}
 		l.count, l.least, l.clientToken = in.MaxCount, in.MinCount, in.ClientToken
 		set(&l.privateIP, in.PrivateIPAddress)
+		set(&l.ipv6, in.Ipv6AddressCount)
 		started, err := s.start(l)
 		var ids []string
 		for _, i := range started {

@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -13,23 +12,6 @@ type securityGroup struct {
 	record
 	vpc               *vpc
 	name, description string
-	rules             []rule
-}
-
-// rule is one line of a security group, as EC2 numbers them.
-type rule struct {
-	id          string
-	egress      bool
-	protocol    string
-	from, to    int // -1 for all
-	cidr        string
-	group       string
-	description string
-}
-
-// same tells whether two rules allow the same; the description does not matter.
-func (r rule) same(o rule) bool {
-	return r.egress == o.egress && r.protocol == o.protocol && r.from == o.from && r.to == o.to && r.cidr == o.cidr && r.group == o.group
 }
 
 type createGroupIn struct {
@@ -83,56 +65,68 @@ type describeGroupsOut struct {
 	Groups    []groupXML `xml:"securityGroupInfo>item"`
 }
 
-func (g *securityGroup) each(egress bool, f func(rule) string) []string {
-	var out []string
-	for _, r := range g.rules {
-		if r.egress == egress {
-			out = append(out, f(r))
+func (s *Service) groupFilters() filters[*securityGroup] {
+	of := func(egress bool, f func(rule) string) func(*securityGroup) []string {
+		return func(g *securityGroup) []string {
+			var out []string
+			for _, r := range s.rulesOf(g, egress) {
+				out = append(out, f(*r))
+			}
+			return out
 		}
 	}
-	return out
-}
-
-var groupFilters = filters[*securityGroup]{
-	"group-id":               one(func(g *securityGroup) string { return g.id }),
-	"group-name":             one(func(g *securityGroup) string { return g.name }),
-	"description":            one(func(g *securityGroup) string { return g.description }),
-	"vpc-id":                 one(func(g *securityGroup) string { return g.vpc.id }),
-	"ip-permission.cidr":     func(g *securityGroup) []string { return g.each(false, func(r rule) string { return r.cidr }) },
-	"ip-permission.group-id": func(g *securityGroup) []string { return g.each(false, func(r rule) string { return r.group }) },
-	"ip-permission.protocol": func(g *securityGroup) []string { return g.each(false, func(r rule) string { return r.protocol }) },
-	"ip-permission.from-port": func(g *securityGroup) []string {
-		return g.each(false, func(r rule) string { return fmt.Sprint(r.from) })
-	},
-	"ip-permission.to-port":     func(g *securityGroup) []string { return g.each(false, func(r rule) string { return fmt.Sprint(r.to) }) },
-	"egress.ip-permission.cidr": func(g *securityGroup) []string { return g.each(true, func(r rule) string { return r.cidr }) },
+	known := filters[*securityGroup]{
+		"group-id":    one(func(g *securityGroup) string { return g.id }),
+		"group-name":  one(func(g *securityGroup) string { return g.name }),
+		"description": one(func(g *securityGroup) string { return g.description }),
+		"vpc-id":      one(func(g *securityGroup) string { return g.vpc.id }),
+		"owner-id":    one(func(*securityGroup) string { return s.w.Account }),
+	}
+	for prefix, egress := range map[string]bool{"": false, "egress.": true} {
+		known[prefix+"ip-permission.cidr"] = of(egress, func(r rule) string { return r.cidr })
+		known[prefix+"ip-permission.ipv6-cidr"] = of(egress, func(r rule) string { return r.cidr6 })
+		known[prefix+"ip-permission.group-id"] = of(egress, func(r rule) string { return r.peer })
+		known[prefix+"ip-permission.prefix-list-id"] = of(egress, func(r rule) string { return r.list })
+		known[prefix+"ip-permission.protocol"] = of(egress, func(r rule) string { return r.protocol })
+		known[prefix+"ip-permission.from-port"] = of(egress, func(r rule) string { return fmt.Sprint(r.from) })
+		known[prefix+"ip-permission.to-port"] = of(egress, func(r rule) string { return fmt.Sprint(r.to) })
+	}
+	return known
 }
 
 func (s *Service) securityGroupOps() []wire.Op {
-	on := func(action string) func(in *permissionsIn) []wire.Need {
-		return func(in *permissionsIn) []wire.Need { return s.needs(action, in.GroupID) }
-	}
 	return []wire.Op{
 		handle("CreateSecurityGroup", func(in *createGroupIn) []wire.Need {
 			return s.creates("CreateSecurityGroup", kindGroup, in.TagSpecifications, nil, in.VpcID)
 		}, s.createSecurityGroup),
 		handle("DeleteSecurityGroup", func(in *groupIn) []wire.Need { return s.needs("ec2:DeleteSecurityGroup", in.GroupID) }, s.deleteSecurityGroup),
 		handle("DescribeSecurityGroups", nil, s.describeSecurityGroups),
-		handle("AuthorizeSecurityGroupIngress", on("ec2:AuthorizeSecurityGroupIngress"), func(in *permissionsIn) (*rulesOut, error) { return s.permit(in, false) }),
-		handle("AuthorizeSecurityGroupEgress", on("ec2:AuthorizeSecurityGroupEgress"), func(in *permissionsIn) (*rulesOut, error) { return s.permit(in, true) }),
-		handle("RevokeSecurityGroupIngress", on("ec2:RevokeSecurityGroupIngress"), func(in *permissionsIn) (*rulesOut, error) { return s.revoke(in, false) }),
-		handle("RevokeSecurityGroupEgress", on("ec2:RevokeSecurityGroupEgress"), func(in *permissionsIn) (*rulesOut, error) { return s.revoke(in, true) }),
 	}
 }
 
 func (s *Service) newSecurityGroup(v *vpc, name, description string, tags map[string]string) *securityGroup {
 	g := &securityGroup{vpc: v, name: name, description: description}
 	s.add(kindGroup, g, tags)
-	g.rules = []rule{{id: "sgr-" + s.w.Hex(17), egress: true, protocol: "-1", from: -1, to: -1, cidr: "0.0.0.0/0"}}
+	s.addRule(g, allows{egress: true, protocol: "-1", from: -1, to: -1, cidr: "0.0.0.0/0"}, "", nil)
 	if name == "default" {
-		g.rules = append(g.rules, rule{id: "sgr-" + s.w.Hex(17), protocol: "-1", from: -1, to: -1, group: g.id})
+		s.addRule(g, withinGroup(g), "", nil)
 	}
 	return g
+}
+
+// withinGroup lets the members of a group reach each other.
+func withinGroup(g *securityGroup) allows {
+	return allows{protocol: "-1", from: -1, to: -1, peer: g.id}
+}
+
+// dropGroup removes a group with its rules. The lock is held.
+func (s *Service) dropGroup(g *securityGroup) {
+	for _, r := range all[*rule](s) {
+		if r.of == g {
+			s.remove(r)
+		}
+	}
+	s.remove(g)
 }
 
 func (s *Service) createSecurityGroup(in *createGroupIn) (*createGroupOut, error) {
@@ -163,6 +157,9 @@ func (s *Service) createSecurityGroup(in *createGroupIn) (*createGroupOut, error
 			return nil, wire.Errf("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", in.GroupName, v.id)
 		}
 	}
+	if len(all[*securityGroup](s)) >= s.quota(QuotaSecurityGroups) {
+		return nil, wire.Errf("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
+	}
 	g := s.newSecurityGroup(v, in.GroupName, in.GroupDescription, tags)
 	return &createGroupOut{g.id, s.arn("security-group", g.id), tagSet(tags)}, nil
 }
@@ -183,16 +180,16 @@ func (s *Service) deleteSecurityGroup(in *groupIn) (*deleteGroupOut, error) {
 	inUse := false
 	for _, r := range s.order {
 		switch r := r.(type) {
-		case *securityGroup:
-			inUse = inUse || r != g && slices.ContainsFunc(r.rules, func(l rule) bool { return l.group == g.id })
-		case *instance:
-			inUse = inUse || r.state != "terminated" && slices.Contains(r.groups, g.id)
+		case *rule:
+			inUse = inUse || r.of != g && r.peer == g.id
+		case *networkInterface:
+			inUse = inUse || slices.Contains(r.groups, g.id)
 		}
 	}
 	if inUse {
 		return nil, wire.Errf("DependencyViolation", "resource %s has a dependent object", g.id)
 	}
-	s.remove(g)
+	s.dropGroup(g)
 	return &deleteGroupOut{true, g.id}, nil
 }
 
@@ -202,7 +199,7 @@ func (s *Service) describeSecurityGroups(in *describeGroupsIn) (*describeGroupsO
 	if len(in.GroupNames) > 0 {
 		return nil, wire.Errf("VPCIdNotSpecified", "No default VPC for this user")
 	}
-	items, next, err := describe(s, kindGroup, groupFilters, query{ids: in.GroupIDs, filters: in.Filters, max: in.MaxResults, token: in.NextToken})
+	items, next, err := describe(s, kindGroup, s.groupFilters(), query{ids: in.GroupIDs, filters: in.Filters, max: in.MaxResults, token: in.NextToken})
 	out := &describeGroupsOut{NextToken: next}
 	for _, g := range items {
 		out.Groups = append(out.Groups, groupXML{
@@ -211,12 +208,4 @@ func (s *Service) describeSecurityGroups(in *describeGroupsIn) (*describeGroupsO
 		})
 	}
 	return out, err
-}
-
-func validCIDR(cidr string) (string, error) {
-	p, err := netip.ParsePrefix(cidr)
-	if err != nil || !p.Addr().Is4() {
-		return "", invalid("CIDR block %s is malformed", cidr)
-	}
-	return p.Masked().String(), nil
 }

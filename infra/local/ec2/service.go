@@ -45,6 +45,9 @@ type Service struct {
 	seq       int
 	tokens    map[string]idempotent // by operation and ClientToken
 	full      map[pool]bool         // pools without capacity
+	quotas    map[string]int        // where they are not the default
+	optedIn   map[string]bool       // groups of Local Zones
+	images    []Image               // the account's own
 	publicIPs uint32
 	listeners []func(Instance)
 	signals   []func(id string, signal SpotSignal)
@@ -60,7 +63,7 @@ type idempotent struct {
 func New(w *world.World, events Events, opts Options) *Service {
 	return &Service{
 		w: w, events: events, opts: opts, outbox: form.NewOutbox(w),
-		byID: map[string]resource{}, tokens: map[string]idempotent{}, full: map[pool]bool{},
+		byID: map[string]resource{}, tokens: map[string]idempotent{}, full: map[pool]bool{}, quotas: map[string]int{}, optedIn: map[string]bool{},
 	}
 }
 
@@ -68,8 +71,9 @@ func New(w *world.World, events Events, opts Options) *Service {
 func (s *Service) API() *wire.Service {
 	return &wire.Service{
 		Name: "ec2", Protocol: wire.EC2Query, XMLNamespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
-		Ops: slices.Concat(s.placementOps(), s.tagOps(), s.vpcOps(), s.subnetOps(), s.gatewayOps(), s.natOps(), s.addressOps(),
-			s.routeOps(), s.securityGroupOps(), s.interfaceOps(), s.templateOps(), s.instanceOps(), s.fleetOps()),
+		Ops: slices.Concat(s.placementOps(), s.zoneOps(), s.tagOps(), s.vpcOps(), s.cidrOps(), s.subnetOps(), s.gatewayOps(), s.egressOps(), s.natOps(), s.addressOps(),
+			s.routeOps(), s.routeChangeOps(), s.endpointOps(), s.securityGroupOps(), s.ruleOps(), s.interfaceOps(), s.templateOps(), s.templateVersionOps(), s.instanceOps(),
+			s.fleetOps(), s.volumeOps(), s.imageOps(), s.keyOps(), s.placementGroupOps()),
 	}
 }
 

@@ -141,7 +141,7 @@ func (s *Service) taggable(in *tagsIn) ([]*record, error) {
 	for _, id := range in.Resources {
 		r, ok := s.byID[id]
 		if !ok {
-			for _, k := range []*kind{kindVPC, kindSubnet, kindIGW, kindRoutes, kindAddress, kindInterface, kindInstance, kindGroup, kindNAT, kindTemplate, kindFleet} {
+			for _, k := range kinds {
 				if strings.HasPrefix(id, k.prefix) {
 					return nil, k.notFound([]string{id})
 				}

@@ -42,6 +42,11 @@ type templateData struct {
 	CreditSpecification *credits          `xml:"creditSpecification"`
 	Placement           *placementOptions `xml:"placement"`
 	ShutdownBehavior    string            `query:"InstanceInitiatedShutdownBehavior" xml:"instanceInitiatedShutdownBehavior,omitempty"`
+	CapacityReservation *reservation      `query:"CapacityReservationSpecification" xml:"capacityReservationSpecification"`
+	Names               *nameOptions      `query:"PrivateDnsNameOptions" xml:"privateDnsNameOptions"`
+	CPUOptions          *cpuOptions       `query:"CpuOptions" xml:"cpuOptions"`
+	EnclaveOptions      *enabled          `xml:"enclaveOptions"`
+	MaintenanceOptions  *maintenance      `xml:"maintenanceOptions"`
 
 	DisableAPITermination   *form.Unsupported `query:"DisableApiTermination" xml:"-"`
 	DisableAPIStop          *form.Unsupported `query:"DisableApiStop" xml:"-"`
@@ -50,14 +55,36 @@ type templateData struct {
 	RAMDiskID               *form.Unsupported `query:"RamDiskId" xml:"-"`
 	InstanceRequirements    *form.Unsupported `xml:"-"`
 	HibernationOptions      *form.Unsupported `xml:"-"`
-	CpuOptions              *form.Unsupported `xml:"-"`
-	CapacityReservation     *form.Unsupported `query:"CapacityReservationSpecification" xml:"-"`
 	LicenseSpecification    *form.Unsupported `xml:"-"`
-	EnclaveOptions          *form.Unsupported `xml:"-"`
-	PrivateDNSNameOptions   *form.Unsupported `query:"PrivateDnsNameOptions" xml:"-"`
-	MaintenanceOptions      *form.Unsupported `xml:"-"`
+	NetworkPerformance      *form.Unsupported `query:"NetworkPerformanceOptions" xml:"-"`
 	SecondaryInterface      *form.Unsupported `xml:"-"`
 	ElasticGpuSpecification *form.Unsupported `xml:"-"`
+}
+
+// reservation is the capacity reservation, or block, that an instance is to run in.
+type reservation struct {
+	Preference string             `query:"CapacityReservationPreference" xml:"capacityReservationPreference,omitempty"`
+	Target     *reservationTarget `query:"CapacityReservationTarget" xml:"capacityReservationTarget"`
+}
+
+type reservationTarget struct {
+	ID       string `query:"CapacityReservationId" xml:"capacityReservationId,omitempty"`
+	GroupARN string `query:"CapacityReservationResourceGroupArn" xml:"capacityReservationResourceGroupArn,omitempty"`
+}
+
+func reservationOf(id string) *reservation {
+	return &reservation{Target: &reservationTarget{ID: id}}
+}
+
+type cpuOptions struct {
+	CoreCount            *int              `xml:"coreCount"`
+	ThreadsPerCore       *int              `xml:"threadsPerCore"`
+	AmdSevSnp            *form.Unsupported `xml:"-"`
+	NestedVirtualization *form.Unsupported `xml:"-"`
+}
+
+type maintenance struct {
+	AutoRecovery string `xml:"autoRecovery"`
 }
 
 type profile struct {
@@ -69,16 +96,18 @@ type blockDevice struct {
 	DeviceName  string  `xml:"deviceName,omitempty"`
 	VirtualName string  `xml:"virtualName,omitempty"`
 	NoDevice    *string `xml:"noDevice"`
-	Ebs         *struct {
-		Encrypted           *bool  `xml:"encrypted"`
-		DeleteOnTermination *bool  `xml:"deleteOnTermination"`
-		Iops                *int   `xml:"iops"`
-		KmsKeyID            string `query:"KmsKeyId" xml:"kmsKeyId,omitempty"`
-		SnapshotID          string `query:"SnapshotId" xml:"snapshotId,omitempty"`
-		VolumeSize          *int   `xml:"volumeSize"`
-		VolumeType          string `xml:"volumeType,omitempty"`
-		Throughput          *int   `xml:"throughput"`
-	} `xml:"ebs"`
+	Ebs         *ebs    `xml:"ebs"`
+}
+
+type ebs struct {
+	Encrypted           *bool  `xml:"encrypted"`
+	DeleteOnTermination *bool  `xml:"deleteOnTermination"`
+	Iops                *int   `xml:"iops"`
+	KmsKeyID            string `query:"KmsKeyId" xml:"kmsKeyId,omitempty"`
+	SnapshotID          string `query:"SnapshotId" xml:"snapshotId,omitempty"`
+	VolumeSize          *int   `xml:"volumeSize"`
+	VolumeType          string `xml:"volumeType,omitempty"`
+	Throughput          *int   `xml:"throughput"`
 }
 
 type networkSpec struct {
@@ -91,14 +120,21 @@ type networkSpec struct {
 	InterfaceType       string   `xml:"interfaceType,omitempty"`
 	SubnetID            string   `query:"SubnetId" xml:"subnetId,omitempty"`
 	PrivateIPAddress    string   `query:"PrivateIpAddress" xml:"privateIpAddress,omitempty"`
+	Ipv6AddressCount    *int     `xml:"ipv6AddressCount"`
+	PrimaryIpv6         *bool    `xml:"primaryIpv6"`
 
 	NetworkInterfaceID             *form.Unsupported `query:"NetworkInterfaceId" xml:"-"`
 	PrivateIPAddresses             *form.Unsupported `query:"PrivateIpAddresses" xml:"-"`
 	SecondaryPrivateIPAddressCount *form.Unsupported `query:"SecondaryPrivateIpAddressCount" xml:"-"`
 	Ipv4Prefix                     *form.Unsupported `xml:"-"`
 	Ipv4PrefixCount                *form.Unsupported `xml:"-"`
+	Ipv6Prefix                     *form.Unsupported `xml:"-"`
+	Ipv6PrefixCount                *form.Unsupported `xml:"-"`
 	Ipv6Addresses                  *form.Unsupported `xml:"-"`
-	Ipv6AddressCount               *form.Unsupported `xml:"-"`
+	AssociateCarrierIPAddress      *form.Unsupported `query:"AssociateCarrierIpAddress" xml:"-"`
+	ConnectionTracking             *form.Unsupported `query:"ConnectionTrackingSpecification" xml:"-"`
+	EnaSrdSpecification            *form.Unsupported `xml:"-"`
+	EnaQueueCount                  *form.Unsupported `xml:"-"`
 }
 
 type marketOptions struct {
@@ -134,9 +170,11 @@ type credits struct {
 type placementOptions struct {
 	AvailabilityZone   string            `xml:"availabilityZone,omitempty"`
 	Tenancy            string            `xml:"tenancy,omitempty"`
+	GroupName          string            `xml:"groupName,omitempty"`
+	GroupID            string            `query:"GroupId" xml:"groupId,omitempty"`
 	AvailabilityZoneID *form.Unsupported `query:"AvailabilityZoneId" xml:"-"`
-	GroupName          *form.Unsupported `xml:"-"`
-	GroupID            *form.Unsupported `query:"GroupId" xml:"-"`
+	HostResourceGroup  *form.Unsupported `query:"HostResourceGroupArn" xml:"-"`
+	SpreadDomain       *form.Unsupported `xml:"-"`
 	HostID             *form.Unsupported `query:"HostId" xml:"-"`
 	Affinity           *form.Unsupported `xml:"-"`
 	PartitionNumber    *form.Unsupported `xml:"-"`
@@ -202,6 +240,11 @@ func merge(base, over templateData) templateData {
 	set(&base.CreditSpecification, over.CreditSpecification)
 	set(&base.Placement, over.Placement)
 	set(&base.ShutdownBehavior, over.ShutdownBehavior)
+	set(&base.CapacityReservation, over.CapacityReservation)
+	set(&base.Names, over.Names)
+	set(&base.CPUOptions, over.CPUOptions)
+	set(&base.EnclaveOptions, over.EnclaveOptions)
+	set(&base.MaintenanceOptions, over.MaintenanceOptions)
 	if over.SecurityGroupIDs != nil {
 		base.SecurityGroupIDs = over.SecurityGroupIDs
 	}

@@ -3,6 +3,7 @@ package ec2
 import (
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/ec2/form"
 	"github.com/ekspedite/ekspedite/infra/local/wire"
@@ -10,9 +11,9 @@ import (
 
 type vpc struct {
 	record
-	cidr                    netip.Prefix
+	cidr                    netip.Prefix // the primary one, which is the first of v4 too
+	v4, v6                  []cidrBlock
 	dnsSupport, dnsHostname bool
-	association             string
 	dhcp                    string
 }
 
@@ -21,10 +22,13 @@ type createVPCIn struct {
 	CidrBlock                   string
 	InstanceTenancy             string
 	AmazonProvidedIpv6CidrBlock bool
+	NetworkBorderGroup          string            `query:"Ipv6CidrBlockNetworkBorderGroup"`
 	Ipv4IpamPoolID              *form.Unsupported `query:"Ipv4IpamPoolId"`
+	Ipv4NetmaskLength           *form.Unsupported
 	Ipv6Pool                    *form.Unsupported
 	Ipv6CidrBlock               *form.Unsupported
 	Ipv6IpamPoolID              *form.Unsupported `query:"Ipv6IpamPoolId"`
+	Ipv6NetmaskLength           *form.Unsupported
 	VpcEncryptionControl        *form.Unsupported
 	TagSpecifications           []tagSpec `query:"TagSpecification"`
 }
@@ -35,16 +39,11 @@ type vpcXML struct {
 	State           string               `xml:"state"`
 	CidrBlock       string               `xml:"cidrBlock"`
 	CidrBlocks      []cidrAssociationXML `xml:"cidrBlockAssociationSet>item"`
+	Ipv6CidrBlocks  []ipv6AssociationXML `xml:"ipv6CidrBlockAssociationSet>item"`
 	DhcpOptionsID   string               `xml:"dhcpOptionsId"`
 	InstanceTenancy string               `xml:"instanceTenancy"`
 	IsDefault       bool                 `xml:"isDefault"`
 	Tags            []tag                `xml:"tagSet>item"`
-}
-
-type cidrAssociationXML struct {
-	AssociationID string `xml:"associationId"`
-	CidrBlock     string `xml:"cidrBlock"`
-	State         string `xml:"cidrBlockState>state"`
 }
 
 type vpcOut struct {
@@ -88,14 +87,35 @@ type vpcAttributeOut struct {
 	EnableDNSSupport   *boolValue `xml:"enableDnsSupport"`
 }
 
-var vpcFilters = filters[*vpc]{
-	"vpc-id":                            one(func(v *vpc) string { return v.id }),
-	"cidr":                              one(func(v *vpc) string { return v.cidr.String() }),
-	"cidr-block":                        one(func(v *vpc) string { return v.cidr.String() }),
-	"cidr-block-association.cidr-block": one(func(v *vpc) string { return v.cidr.String() }),
-	"state":                             one(func(*vpc) string { return "available" }),
-	"is-default":                        one(func(*vpc) string { return strconv.FormatBool(false) }),
-	"isDefault":                         one(func(*vpc) string { return strconv.FormatBool(false) }),
+// eachBlock collects something of the ranges that are associated.
+func eachBlock(blocks []cidrBlock, f func(cidrBlock) string) []string {
+	var out []string
+	for _, b := range blocks {
+		out = append(out, f(b))
+	}
+	return out
+}
+
+func (s *Service) vpcFilters() filters[*vpc] {
+	prefix := func(b cidrBlock) string { return b.prefix.String() }
+	id := func(b cidrBlock) string { return b.id }
+	return filters[*vpc]{
+		"vpc-id":          one(func(v *vpc) string { return v.id }),
+		"cidr":            one(func(v *vpc) string { return v.cidr.String() }),
+		"cidr-block":      one(func(v *vpc) string { return v.cidr.String() }),
+		"state":           one(func(*vpc) string { return "available" }),
+		"is-default":      one(func(*vpc) string { return strconv.FormatBool(false) }),
+		"isDefault":       one(func(*vpc) string { return strconv.FormatBool(false) }),
+		"owner-id":        one(func(*vpc) string { return s.w.Account }),
+		"dhcp-options-id": one(func(v *vpc) string { return v.dhcp }),
+
+		"cidr-block-association.cidr-block":           func(v *vpc) []string { return eachBlock(v.v4, prefix) },
+		"cidr-block-association.association-id":       func(v *vpc) []string { return eachBlock(v.v4, id) },
+		"cidr-block-association.state":                func(v *vpc) []string { return eachBlock(v.v4, cidrBlock.state) },
+		"ipv6-cidr-block-association.ipv6-cidr-block": func(v *vpc) []string { return eachBlock(v.v6, prefix) },
+		"ipv6-cidr-block-association.association-id":  func(v *vpc) []string { return eachBlock(v.v6, id) },
+		"ipv6-cidr-block-association.state":           func(v *vpc) []string { return eachBlock(v.v6, cidrBlock.state) },
+	}
 }
 
 func (s *Service) vpcOps() []wire.Op {
@@ -123,10 +143,17 @@ func block(cidr, rangeCode string) (netip.Prefix, error) {
 }
 
 func (s *Service) vpcXML(v *vpc) vpcXML {
-	return vpcXML{
+	x := vpcXML{
 		VpcID: v.id, OwnerID: s.w.Account, State: "available", CidrBlock: v.cidr.String(), DhcpOptionsID: v.dhcp, InstanceTenancy: "default",
-		CidrBlocks: []cidrAssociationXML{{v.association, v.cidr.String(), "associated"}}, Tags: tagSet(v.tags),
+		Tags: tagSet(v.tags),
 	}
+	for _, b := range v.v4 {
+		x.CidrBlocks = append(x.CidrBlocks, b.xml())
+	}
+	for _, b := range v.v6 {
+		x.Ipv6CidrBlocks = append(x.Ipv6CidrBlocks, s.ipv6XML(b, true))
+	}
+	return x
 }
 
 func (s *Service) createVPC(in *createVPCIn) (*vpcOut, error) {
@@ -134,8 +161,8 @@ func (s *Service) createVPC(in *createVPCIn) (*vpcOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.AmazonProvidedIpv6CidrBlock {
-		return nil, wire.Errf("NotImplemented", "the embedded cloud does not implement IPv6 (AmazonProvidedIpv6CidrBlock of CreateVpc)").WithStatus(501)
+	if in.NetworkBorderGroup != "" && in.NetworkBorderGroup != s.w.Region {
+		return nil, wire.Errf("NotImplemented", "the embedded cloud does not implement Ipv6CidrBlockNetworkBorderGroup %q", in.NetworkBorderGroup).WithStatus(501)
 	}
 	if in.InstanceTenancy != "" && in.InstanceTenancy != "default" {
 		return nil, wire.Errf("NotImplemented", "the embedded cloud does not implement InstanceTenancy %q of CreateVpc", in.InstanceTenancy).WithStatus(501)
@@ -149,7 +176,14 @@ func (s *Service) createVPC(in *createVPCIn) (*vpcOut, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := &vpc{cidr: cidr, dnsSupport: true, association: "vpc-cidr-assoc-" + s.w.Hex(17), dhcp: "dopt-" + s.w.Hex(17)}
+	if len(all[*vpc](s)) >= s.quota(QuotaVPCs) {
+		return nil, wire.Errf("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+	}
+	v := &vpc{cidr: cidr, dnsSupport: true, dhcp: "dopt-" + s.w.Hex(17)}
+	s.addBlock(v, cidr, time.Time{})
+	if in.AmazonProvidedIpv6CidrBlock {
+		s.addBlock(v, s.amazonIPv6(), time.Now().Add(s.w.Profile.Settle))
+	}
 	s.add(kindVPC, v, tags)
 	s.newRouteTable(v, nil, true)
 	s.newSecurityGroup(v, "default", "default VPC security group", nil)
@@ -173,6 +207,10 @@ func (s *Service) deleteVPC(in *vpcIn) (*done, error) {
 			blocked = r.vpc == v
 		case *gateway:
 			blocked = r.vpc == v
+		case *egressGateway:
+			blocked = r.vpc == v
+		case *endpoint:
+			blocked = r.vpc == v
 		case *routeTable:
 			if r.vpc == v && r.main {
 				own = append(own, r)
@@ -191,6 +229,10 @@ func (s *Service) deleteVPC(in *vpcIn) (*done, error) {
 		}
 	}
 	for _, r := range own {
+		if g, ok := r.(*securityGroup); ok {
+			s.dropGroup(g)
+			continue
+		}
 		s.remove(r)
 	}
 	s.remove(v)
@@ -200,7 +242,7 @@ func (s *Service) deleteVPC(in *vpcIn) (*done, error) {
 func (s *Service) describeVPCs(in *describeVPCsIn) (*describeVPCsOut, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	items, next, err := describe(s, kindVPC, vpcFilters, query{ids: in.VpcIDs, filters: in.Filters, max: in.MaxResults, token: in.NextToken})
+	items, next, err := describe(s, kindVPC, s.vpcFilters(), query{ids: in.VpcIDs, filters: in.Filters, max: in.MaxResults, token: in.NextToken})
 	out := &describeVPCsOut{NextToken: next}
 	for _, v := range items {
 		out.Vpcs = append(out.Vpcs, s.vpcXML(v))

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"regexp"
@@ -14,7 +15,7 @@ import (
 // entry maps an IAM principal to a Kubernetes user and groups.
 type entry struct {
 	principal, arn    string
-	kind              string // STANDARD, EC2_LINUX
+	kind              string
 	username          string
 	groups            []string
 	tags              tags
@@ -23,6 +24,30 @@ type entry struct {
 	token, params     string
 	policies          map[string]*association // by policy ARN
 	automatic         bool                    // made by EKS for a managed node group's role
+}
+
+// Types of access entries.
+const (
+	standard      = "STANDARD"
+	ec2Linux      = "EC2_LINUX"
+	ec2Windows    = "EC2_WINDOWS"
+	fargateLinux  = "FARGATE_LINUX"
+	ec2Auto       = "EC2" // nodes of EKS Auto Mode with a node class of the customer's
+	hybridLinux   = "HYBRID_LINUX"
+	hyperpodLinux = "HYPERPOD_LINUX"
+)
+
+// nodeIdentities are the user name and the groups that EKS gives to nodes, by the type of their access entry.
+var nodeIdentities = map[string]struct {
+	username string
+	groups   []string
+}{
+	ec2Linux:      {"system:node:{{EC2PrivateDNSName}}", []string{"system:nodes"}},
+	ec2Windows:    {"system:node:{{EC2PrivateDNSName}}", []string{"eks:kube-proxy-windows", "system:nodes"}},
+	fargateLinux:  {"system:node:{{SessionName}}", []string{"system:node-proxier", "system:nodes"}},
+	ec2Auto:       {"system:node:{{EC2PrivateDNSName}}", []string{"system:nodes"}},
+	hybridLinux:   {"system:node:{{SessionName}}", []string{"system:nodes"}},
+	hyperpodLinux: {"system:node:{{SessionName}}", []string{"system:nodes"}},
 }
 
 type association struct {
@@ -126,8 +151,8 @@ func (s *Service) newEntry(c *cluster, principal, kind string) *entry {
 		arn: s.w.ARN("eks", "access-entry/"+c.name+"/"+typ+"/"+parts[4]+"/"+name+"/"+s.w.UUID()),
 	}
 	switch {
-	case kind == "EC2_LINUX":
-		e.username, e.groups = "system:node:{{EC2PrivateDNSName}}", []string{"system:nodes"}
+	case kind != standard:
+		e.username, e.groups = nodeIdentities[kind].username, nodeIdentities[kind].groups
 	case typ == "role":
 		e.username = "arn:aws:sts::" + parts[4] + ":assumed-role/" + name + "/{{SessionName}}"
 	}
@@ -135,20 +160,46 @@ func (s *Service) newEntry(c *cluster, principal, kind string) *entry {
 }
 
 func (s *Service) addAdmin(c *cluster, principal string) {
-	e := s.newEntry(c, principal, "STANDARD")
+	e := s.newEntry(c, principal, standard)
 	e.policies[clusterAdminPolicy] = &association{scope: accessScope{Type: "cluster", Namespaces: []string{}}, at: e.created, modified: e.created}
 	c.entries[principal] = e
 }
 
-// nodeRoleEntry is what CreateNodegroup does for the nodes' role. The caller holds s.mu.
-func (s *Service) nodeRoleEntry(c *cluster, role string) {
+// nodeEntryKind is the type of the access entry for a node group's role.
+func nodeEntryKind(ami string) string {
+	if isWindows(ami) {
+		return ec2Windows
+	}
+	return ec2Linux
+}
+
+// nodeRoleEntry is what CreateNodegroup and CreateFargateProfile do for the nodes' role. The caller holds s.mu.
+func (s *Service) nodeRoleEntry(c *cluster, role, kind string) {
 	if c.access.AuthenticationMode != modeAPI {
-		c.configMapRoles[role] = true
+		c.configMapRoles[role] = kind
 	}
 	if c.access.AuthenticationMode != modeConfigMap && c.entries[role] == nil {
-		e := s.newEntry(c, role, "EC2_LINUX")
+		e := s.newEntry(c, role, kind)
 		e.automatic = true
 		c.entries[role] = e
+	}
+}
+
+// forgetRole undoes nodeRoleEntry when no node group and no Fargate profile has the role any more. The caller holds s.mu.
+func (s *Service) forgetRole(c *cluster, role string) {
+	for _, g := range c.nodegroups {
+		if g.role == role {
+			return
+		}
+	}
+	for _, f := range c.fargate {
+		if f.role == role {
+			return
+		}
+	}
+	delete(c.configMapRoles, role)
+	if e := c.entries[role]; e != nil && e.automatic {
+		delete(c.entries, role)
 	}
 }
 
@@ -177,22 +228,18 @@ func (s *Service) entryOf(name, principal string) (*cluster, *entry, error) {
 }
 
 func (s *Service) createEntry(_ context.Context, _ *wire.Call, in *createEntryIn) (*entryOut, error) {
-	kind := in.Type
-	switch kind {
-	case "":
-		kind = "STANDARD"
-	case "STANDARD", "EC2_LINUX":
-	case "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX":
-		return nil, unsupported("access entries of type %s", kind)
-	default:
-		return nil, invalidParameter(in.Name, "The type %s is not a valid access entry type", kind)
-	}
+	kind := cmp.Or(in.Type, standard)
+	_, isNode := nodeIdentities[kind]
 	switch {
+	case !isNode && kind != standard:
+		return nil, invalidParameter(in.Name, "The type %s is not a valid access entry type", kind)
 	case !principalForm.MatchString(in.PrincipalARN):
 		return nil, invalidParameter(in.Name, "The specified principalArn is invalid: invalid principal")
 	case strings.Contains(in.PrincipalARN, ":role/aws-service-role/"):
 		return nil, invalidParameter(in.Name, "The caller is not allowed to modify access entries with a principalArn value of a Service Linked Role")
-	case kind != "STANDARD" && (len(in.KubernetesGroups) > 0 || in.Username != ""):
+	case isNode && !strings.HasPrefix(in.PrincipalARN, "arn:aws:iam::"+s.w.Account+":role/"):
+		return nil, invalidParameter(in.Name, "The principalArn of an access entry of type %s must be an IAM role in the cluster's account", kind)
+	case isNode && (len(in.KubernetesGroups) > 0 || in.Username != ""):
 		return nil, invalidParameter(in.Name, "The kubernetesGroups and username of an access entry can only be set if type is STANDARD")
 	}
 	if err := checkIdentity(in.Name, in.Username, in.KubernetesGroups); err != nil {
@@ -222,7 +269,7 @@ func (s *Service) createEntry(_ context.Context, _ *wire.Call, in *createEntryIn
 	if in.Username != "" {
 		e.username = in.Username
 	}
-	if kind == "STANDARD" {
+	if kind == standard {
 		e.groups = append(e.groups, in.KubernetesGroups...)
 	}
 	maps.Copy(e.tags, in.Tags)
@@ -243,6 +290,9 @@ func checkIdentity(cluster, username string, groups []string) error {
 				return invalidParameter(cluster, "The kubernetes group name %s is invalid, it cannot start with %s", g, prefix)
 			}
 		}
+	}
+	if before, _, session := strings.Cut(username, "{{SessionName"); session && !strings.Contains(before, ":") {
+		return invalidParameter(cluster, "The username %s is invalid: it must include a colon before {{SessionName}} or {{SessionNameRaw}}", username)
 	}
 	return nil
 }
@@ -286,7 +336,7 @@ func (s *Service) updateEntry(_ context.Context, _ *wire.Call, in *updateEntryIn
 	if in.KubernetesGroups != nil {
 		groups = *in.KubernetesGroups
 	}
-	if e.kind != "STANDARD" {
+	if e.kind != standard {
 		return nil, invalidRequest(c.name, "The access entry of type %s cannot be updated", e.kind)
 	}
 	if err := checkIdentity(c.name, in.Username, groups); err != nil {
@@ -310,6 +360,7 @@ func (s *Service) deleteEntry(_ context.Context, _ *wire.Call, in *entryName) (*
 		return nil, err
 	}
 	delete(c.entries, e.principal)
+	s.enforce(c)
 	return &empty{}, nil
 }
 
@@ -318,4 +369,9 @@ func (e *entry) view(c *cluster) entryShape {
 		ClusterName: c.name, PrincipalARN: e.principal, KubernetesGroups: e.groups, AccessEntryARN: e.arn,
 		CreatedAt: wire.At(e.created), ModifiedAt: wire.At(e.modified), Tags: e.tags, Username: e.username, Type: e.kind,
 	}
+}
+
+// isMachine tells whether the entry lets EC2 instances join. Nodes of EKS Auto Mode need an access policy besides.
+func (e *entry) isMachine() bool {
+	return e.kind == ec2Linux || e.kind == ec2Windows || e.kind == ec2Auto && e.policies[autoNodePolicy] != nil
 }

@@ -29,8 +29,6 @@ func TestAddonLifecycle(t *testing.T) {
 		r.until(func() bool { return r.clusters["c"].addons["coredns"].status == degraded })
 		r.mustNodegroup()
 		r.until(func() bool { return r.clusters["c"].addons["coredns"].status == active })
-		_, err = r.deleteAddon(t.Context(), asAdmin(), &deleteAddonIn{ClusterName: "c", AddonName: "coredns"})
-		wantError(t, err, "NotImplemented", "preserve")
 		if _, err := r.deleteAddon(t.Context(), asAdmin(), &deleteAddonIn{ClusterName: "c", AddonName: "coredns", Preserve: true}); err != nil {
 			t.Fatal(err)
 		}

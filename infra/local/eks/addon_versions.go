@@ -33,11 +33,12 @@ type addonVersion struct {
 }
 
 type addonInfo struct {
-	AddonName     string         `json:"addonName"`
-	Type          string         `json:"type"`
-	Publisher     string         `json:"publisher"`
-	Owner         string         `json:"owner"`
-	AddonVersions []addonVersion `json:"addonVersions"`
+	AddonName        string         `json:"addonName"`
+	DefaultNamespace string         `json:"defaultNamespace"`
+	Type             string         `json:"type"`
+	Publisher        string         `json:"publisher"`
+	Owner            string         `json:"owner"`
+	AddonVersions    []addonVersion `json:"addonVersions"`
 }
 
 type describeAddonVersionsOut struct {
@@ -46,13 +47,10 @@ type describeAddonVersionsOut struct {
 }
 
 func (s *Service) describeAddonVersions(_ context.Context, _ *wire.Call, in *describeAddonVersionsIn) (*describeAddonVersionsOut, error) {
-	if len(in.Types) > 0 || len(in.Publishers) > 0 || len(in.Owners) > 0 {
-		return nil, unsupported("the filters types, publishers and owners of DescribeAddonVersions")
-	}
 	if in.KubernetesVersion != "" && !supportedVersion(in.KubernetesVersion) {
 		return nil, invalidParameter("", "unsupported Kubernetes version %s", in.KubernetesVersion)
 	}
-	names := sortedKeys(addonCatalogue)
+	names := slices.DeleteFunc(sortedKeys(addonCatalogue), func(n string) bool { return !in.takes(addonCatalogue[n]) })
 	if in.AddonName != "" {
 		names = slices.DeleteFunc(names, func(n string) bool { return n != in.AddonName })
 		if len(names) == 0 {
@@ -65,12 +63,13 @@ func (s *Service) describeAddonVersions(_ context.Context, _ *wire.Call, in *des
 	}
 	out := &describeAddonVersionsOut{Addons: []addonInfo{}, NextToken: next}
 	for _, name := range part {
-		info := addonInfo{AddonName: name, Type: "networking", Publisher: "eks", Owner: "aws"}
+		spec := addonCatalogue[name]
+		info := addonInfo{AddonName: name, Type: spec.typ, Publisher: spec.publisher, Owner: spec.owner, DefaultNamespace: spec.namespace}
 		for _, r := range releases {
 			if in.KubernetesVersion != "" && in.KubernetesVersion != r.version {
 				continue
 			}
-			for i, v := range addonCatalogue[name](r.version) {
+			for i, v := range spec.available(r.version) {
 				info.add(v, compatibility{r.version, []string{"*"}, i == 0})
 			}
 		}
@@ -79,13 +78,19 @@ func (s *Service) describeAddonVersions(_ context.Context, _ *wire.Call, in *des
 	return out, nil
 }
 
+// takes applies the filters of the request.
+func (in *describeAddonVersionsIn) takes(a addonSpec) bool {
+	fits := func(filter []string, value string) bool { return len(filter) == 0 || slices.Contains(filter, value) }
+	return fits(in.Types, a.typ) && fits(in.Publishers, a.publisher) && fits(in.Owners, a.owner)
+}
+
 func (a *addonInfo) add(version string, c compatibility) {
 	i := slices.IndexFunc(a.AddonVersions, func(v addonVersion) bool { return v.AddonVersion == version })
 	if i < 0 {
 		i = len(a.AddonVersions)
 		a.AddonVersions = append(a.AddonVersions, addonVersion{
 			AddonVersion: version, Architecture: []string{"amd64", "arm64"}, ComputeTypes: []string{"ec2", "auto", "hybrid"},
-			RequiresIAMPermissions: a.AddonName == "vpc-cni",
+			RequiresIAMPermissions: len(addonCatalogue[a.AddonName].accounts) > 0,
 		})
 	}
 	a.AddonVersions[i].Compatibilities = append(a.AddonVersions[i].Compatibilities, c)

@@ -57,8 +57,9 @@ func newAdmin(kubeconfig string) (*admin, error) {
 
 // statusError is an answer of the API server other than success.
 type statusError struct {
-	code int
-	text string
+	code   int
+	text   string
+	causes []cause
 }
 
 func (e *statusError) Error() string { return fmt.Sprintf("API server: %d %s", e.code, e.text) }
@@ -93,9 +94,12 @@ func (a *admin) do(ctx context.Context, method, path, contentType string, body, 
 		return err
 	}
 	if resp.StatusCode/100 != 2 {
-		var s struct{ Message string }
+		var s struct {
+			Message string
+			Details struct{ Causes []cause }
+		}
 		_ = json.Unmarshal(answer, &s) // what is no Status has no message to show
-		return &statusError{resp.StatusCode, s.Message}
+		return &statusError{resp.StatusCode, s.Message, s.Details.Causes}
 	}
 	if out == nil {
 		return nil

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -14,30 +15,41 @@ import (
 // cluster is one EKS cluster. Everything in it is guarded by Service.mu. Slices and maps that a response shows are
 // replaced, never changed in place, because the response is encoded after the lock is released.
 type cluster struct {
-	name, arn, id  string
-	created        time.Time
-	version        string
-	platform       int
-	upgraded       time.Time // when the last version update ended; zero if none did
-	status         string
-	roleARN        string
-	creator        string // principal ARN
-	vpc            vpcConfig
-	network        networkConfig
-	logging        logging
-	encryption     []encryptionConfig
-	access         accessConfig
-	upgradePolicy  upgradePolicy
-	zonalShift     *enabledSetting
-	protected      bool
-	tags           tags
-	issues         []issue
-	token, params  string // the creating call's idempotency token and what it asked for
-	updates        []*update
-	nodegroups     map[string]*nodegroup
-	entries        map[string]*entry // by principal ARN
-	addons         map[string]*addon
-	configMapRoles map[string]bool // node roles that EKS itself put into the aws-auth ConfigMap
+	name, arn, id string
+	created       time.Time
+	version       string
+	platform      int
+	upgraded      time.Time // when the last version update ended; zero if none did
+	status        string
+	roleARN       string
+	creator       string // principal ARN
+	vpc           vpcConfig
+	network       networkConfig
+	logging       logging
+	encryption    []encryptionConfig
+	access        accessConfig
+	upgradePolicy upgradePolicy
+	zonalShift    *enabledSetting
+	outpost       *outpostConfig
+	outpostID     string
+	remote        *remoteNetworks
+	auto          autoMode
+	tier          string // of control plane scaling
+	bare          bool   // made without self-managed add-ons
+	parts         components
+	protected     bool
+	tags          tags
+	issues        []issue
+	token, params string // the creating call's idempotency token and what it asked for
+	updates       []*update
+	nodegroups    map[string]*nodegroup
+	entries       map[string]*entry // by principal ARN
+	addons        map[string]*addon
+	idp           *identityProvider
+	capabilities  map[string]*capability
+	interfaces    []string // the control plane's network interfaces
+	children
+	configMapRoles map[string]string // type of entry by node role, for those that EKS itself put into the aws-auth ConfigMap
 	dir            string
 	plane          ControlPlane
 	ctx            context.Context // ends when the cluster is being deleted or the service closes
@@ -51,6 +63,8 @@ const (
 	modeBoth      = "API_AND_CONFIG_MAP"
 	modeAPI       = "API"
 )
+
+var modes = []string{modeConfigMap, modeBoth, modeAPI} // in the order in which a cluster can change
 
 // maxClusters and maxNodegroups are the Region's default quotas.
 const (
@@ -69,20 +83,26 @@ type clusterName struct {
 }
 
 type createClusterIn struct {
-	Name                    string               `json:"name"`
-	Version                 string               `json:"version"`
-	RoleARN                 string               `json:"roleArn"`
-	ResourcesVPCConfig      vpcConfigRequest     `json:"resourcesVpcConfig"`
-	KubernetesNetworkConfig *networkConfig       `json:"kubernetesNetworkConfig"`
-	Logging                 *logging             `json:"logging"`
-	ClientRequestToken      string               `json:"clientRequestToken"`
-	Tags                    tags                 `json:"tags"`
-	EncryptionConfig        []encryptionConfig   `json:"encryptionConfig"`
-	AccessConfig            *accessConfigRequest `json:"accessConfig"`
-	UpgradePolicy           *upgradePolicy       `json:"upgradePolicy"`
-	ZonalShiftConfig        *enabledSetting      `json:"zonalShiftConfig"`
-	DeletionProtection      bool                 `json:"deletionProtection"`
-	beyond
+	Name                       string               `json:"name"`
+	Version                    string               `json:"version"`
+	RoleARN                    string               `json:"roleArn"`
+	ResourcesVPCConfig         vpcConfigRequest     `json:"resourcesVpcConfig"`
+	KubernetesNetworkConfig    *networkConfig       `json:"kubernetesNetworkConfig"`
+	Logging                    *logging             `json:"logging"`
+	ClientRequestToken         string               `json:"clientRequestToken"`
+	Tags                       tags                 `json:"tags"`
+	EncryptionConfig           []encryptionConfig   `json:"encryptionConfig"`
+	AccessConfig               *accessConfigRequest `json:"accessConfig"`
+	UpgradePolicy              *upgradePolicy       `json:"upgradePolicy"`
+	ZonalShiftConfig           *enabledSetting      `json:"zonalShiftConfig"`
+	DeletionProtection         bool                 `json:"deletionProtection"`
+	OutpostConfig              *outpostConfig       `json:"outpostConfig"`
+	RemoteNetworkConfig        *remoteNetworks      `json:"remoteNetworkConfig"`
+	ComputeConfig              *computeConfig       `json:"computeConfig"`
+	StorageConfig              *storageConfig       `json:"storageConfig"`
+	ScalingConfig              *scalingTier         `json:"controlPlaneScalingConfig"`
+	BootstrapSelfManagedAddons *bool                `json:"bootstrapSelfManagedAddons"`
+	components
 }
 
 type listIn struct {
@@ -126,14 +146,11 @@ func (s *Service) createCluster(_ context.Context, call *wire.Call, in *createCl
 	if len(s.clusters) >= maxClusters {
 		return nil, limitExceeded(in.Name, "Cluster limit exceeded for account. Limit: %d", maxClusters)
 	}
-	vpc, err := s.checkNetwork(in)
+	found, err := s.checkAgainst(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.opt.IAM.CheckTrust(in.RoleARN, "eks.amazonaws.com"); err != nil {
-		return nil, invalidParameter(in.Name, "Role with arn: %s, could not be assumed because it does not exist or the trusted entity is not correct", in.RoleARN)
-	}
-	c := s.newCluster(call, in, vpc)
+	c := s.newCluster(call, in, found)
 	c.params = params
 	s.clusters[c.name] = c
 	s.touch()
@@ -141,102 +158,63 @@ func (s *Service) createCluster(_ context.Context, call *wire.Call, in *createCl
 	return &clusterOut{c.view()}, nil
 }
 
-func (in *createClusterIn) check() error {
-	if !nameForm.MatchString(in.Name) || len(in.Name) > 100 {
-		return invalidParameter(in.Name, "The name '%s' is not a valid cluster name: it must match ^[0-9A-Za-z][A-Za-z0-9\\-_]* and have at most 100 characters", in.Name)
-	}
-	if in.Version == "" {
-		in.Version = defaultVersion
-	}
-	if !supportedVersion(in.Version) {
-		return invalidParameter(in.Name, "unsupported Kubernetes version %s", in.Version)
-	}
-	if n := in.KubernetesNetworkConfig; n != nil {
-		if n.IPFamily != "" && n.IPFamily != "ipv4" {
-			return unsupported("kubernetesNetworkConfig.ipFamily %s", n.IPFamily)
-		}
-		if n.ElasticLoadBalancing != nil && n.ElasticLoadBalancing.Enabled {
-			return unsupported("EKS Auto Mode (kubernetesNetworkConfig.elasticLoadBalancing)")
-		}
-	}
-	if a := in.AccessConfig; a != nil && a.AuthenticationMode != "" && !slices.Contains([]string{modeAPI, modeBoth, modeConfigMap}, a.AuthenticationMode) {
-		return invalidParameter(in.Name, "authenticationMode must be one of API, API_AND_CONFIG_MAP, CONFIG_MAP")
-	}
-	if p := in.UpgradePolicy; p != nil && p.SupportType != "STANDARD" && p.SupportType != "EXTENDED" {
-		return invalidParameter(in.Name, "supportType must be one of STANDARD, EXTENDED")
-	}
-	return in.beyond.check()
-}
-
-// refusedZones are availability zones in which EKS has no capacity for control planes.
-var refusedZones = map[string][]string{
-	"us-east-1e": {"us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1f"},
-}
-
-func (s *Service) checkNetwork(in *createClusterIn) (vpc string, err error) {
-	zones := map[string]bool{}
-	for _, id := range in.ResourcesVPCConfig.SubnetIDs {
-		sub, ok := s.opt.EC2.Subnet(id)
-		if !ok {
-			return "", invalidParameter(in.Name, "The subnet ID '%s' does not exist (Service: AmazonEC2; Status Code: 400; Error Code: InvalidSubnetID.NotFound)", id)
-		}
-		if vpc != "" && vpc != sub.VPCID {
-			return "", invalidParameter(in.Name, "Subnets specified must belong to the same VPC")
-		}
-		if valid, bad := refusedZones[sub.AZ]; bad {
-			e := wire.Errf("UnsupportedAvailabilityZoneException", "Cannot create cluster '%s' because %s, the targeted availability zone, does not currently have sufficient capacity to support the cluster. Retry and choose from these availability zones: %s", in.Name, sub.AZ, strings.Join(valid, ", "))
-			e.Fields = map[string]any{"clusterName": in.Name, "validZones": valid}
-			return "", e
-		}
-		vpc = sub.VPCID
-		zones[sub.AZ] = true
-	}
-	if len(zones) < 2 {
-		return "", invalidParameter(in.Name, "Subnets specified must be in at least two different AZs")
-	}
-	return vpc, nil
-}
-
-func (s *Service) newCluster(call *wire.Call, in *createClusterIn, vpc string) *cluster {
+func (s *Service) newCluster(call *wire.Call, in *createClusterIn, found checked) *cluster {
 	c := &cluster{
 		name: in.Name, arn: s.w.ARN("eks", "cluster/"+in.Name), id: strings.ToUpper(s.w.Hex(32)), created: time.Now(),
 		version: in.Version, platform: 1, status: creating, roleARN: in.RoleARN, creator: principalOf(call.Caller),
+		vpc: newVPCConfig(in.ResourcesVPCConfig, found.vpc, found.network.IPFamily), network: found.network,
 		encryption: in.EncryptionConfig, zonalShift: in.ZonalShiftConfig, protected: in.DeletionProtection, tags: in.Tags,
+		outpost: in.OutpostConfig, tier: found.tier, parts: found.parts,
+		bare:  in.BootstrapSelfManagedAddons != nil && !*in.BootstrapSelfManagedAddons,
 		token: in.ClientRequestToken, nodegroups: map[string]*nodegroup{}, entries: map[string]*entry{},
-		addons: map[string]*addon{}, configMapRoles: map[string]bool{}, dir: s.clusterDir(),
-		network: networkConfig{ServiceIPv4CIDR: "172.20.0.0/16", IPFamily: "ipv4", ElasticLoadBalancing: &enabledSetting{}},
-		access:  accessConfig{AuthenticationMode: modeConfigMap}, upgradePolicy: upgradePolicy{SupportType: "EXTENDED"},
+		addons: map[string]*addon{}, capabilities: map[string]*capability{}, configMapRoles: map[string]string{}, dir: s.clusterDir(),
+		access: accessConfig{AuthenticationMode: in.mode()}, upgradePolicy: upgradePolicy{SupportType: "EXTENDED"},
 	}
 	if c.tags == nil {
 		c.tags = tags{}
 	}
-	if n := in.KubernetesNetworkConfig; n != nil && n.ServiceIPv4CIDR != "" {
-		c.network.ServiceIPv4CIDR = n.ServiceIPv4CIDR
+	if c.outpost != nil {
+		c.outpostID = s.w.UUID()
+	}
+	if !in.RemoteNetworkConfig.empty() {
+		c.remote = in.RemoteNetworkConfig
 	}
 	if in.UpgradePolicy != nil {
 		c.upgradePolicy = *in.UpgradePolicy
 	}
-	c.vpc = vpcConfig{
-		SubnetIDs: in.ResourcesVPCConfig.SubnetIDs, SecurityGroupIDs: append([]string{}, in.ResourcesVPCConfig.SecurityGroupIDs...),
-		VPCID: vpc, EndpointPublicAccess: true, PublicAccessCIDRs: everywhere,
-	}
-	c.vpc.setEndpoint(in.ResourcesVPCConfig)
 	c.logging = setLogs(logging{}, in.Logging)
 	bootstrap := true
-	if a := in.AccessConfig; a != nil {
-		if a.AuthenticationMode != "" {
-			c.access.AuthenticationMode = a.AuthenticationMode
-		}
-		if a.BootstrapClusterCreatorAdminPermissions != nil {
-			bootstrap = *a.BootstrapClusterCreatorAdminPermissions
-		}
+	if a := in.AccessConfig; a != nil && a.BootstrapClusterCreatorAdminPermissions != nil {
+		bootstrap = *a.BootstrapClusterCreatorAdminPermissions
 	}
 	c.access.BootstrapClusterCreatorAdminPermissions = &bootstrap
 	if bootstrap && c.access.AuthenticationMode != modeConfigMap {
 		s.addAdmin(c, c.creator)
 	}
+	s.setAutoMode(c, found.auto)
+	s.ensureLogGroup(c)
 	c.ctx, c.cancel = context.WithCancel(s.w.Context())
 	return c
+}
+
+// ensureLogGroup makes the group that EKS logs to, once any of the logs is on.
+func (s *Service) ensureLogGroup(c *cluster) {
+	if s.opt.Logs != nil && slices.ContainsFunc(c.logging.ClusterLogging, func(l logSetup) bool { return l.Enabled }) {
+		s.opt.Logs.EnsureGroup("/aws/eks/" + c.name + "/cluster")
+	}
+}
+
+func newVPCConfig(r vpcConfigRequest, vpc, family string) vpcConfig {
+	v := vpcConfig{
+		SubnetIDs: r.SubnetIDs, SecurityGroupIDs: append([]string{}, r.SecurityGroupIDs...),
+		VPCID: vpc, EndpointPublicAccess: true, PublicAccessCIDRs: everywhere,
+		ControlPlaneEgressMode: cmp.Or(r.ControlPlaneEgressMode, egressManaged),
+	}
+	if family == ipv6 {
+		v.PublicAccessCIDRs = everywhere6
+	}
+	v.setEndpoint(r)
+	return v
 }
 
 func (v *vpcConfig) setEndpoint(r vpcConfigRequest) {
@@ -249,8 +227,11 @@ func (v *vpcConfig) setEndpoint(r vpcConfigRequest) {
 	if len(r.PublicAccessCIDRs) > 0 {
 		v.PublicAccessCIDRs = r.PublicAccessCIDRs
 	}
-	if !v.EndpointPublicAccess {
+	switch {
+	case !v.EndpointPublicAccess:
 		v.PublicAccessCIDRs = []string{}
+	case len(v.PublicAccessCIDRs) == 0: // public access is switched on again
+		v.PublicAccessCIDRs = everywhere
 	}
 }
 
@@ -309,15 +290,22 @@ func (c *cluster) view() clusterShape {
 		PlatformVersion: platformVersion(c.platform), Tags: c.tags, EncryptionConfig: c.encryption,
 		Health: health{Issues: append([]issue{}, c.issues...)}, AccessConfig: c.access,
 		UpgradePolicy: c.upgradePolicy, ZonalShiftConfig: c.zonalShift, DeletionProtection: c.protected,
+		ID: c.outpostID, OutpostConfig: c.outpost, RemoteNetworkConfig: c.remote, ComputeConfig: c.auto.computeShape(),
+		StorageConfig: c.auto.storage(), ScalingConfig: scalingTier{c.tier}, components: c.parts,
 	}
+	v.KubernetesNetworkConfig.ElasticLoadBalancing = c.auto.balancing()
 	if c.wasReady && c.plane != nil {
 		v.Endpoint = c.plane.Endpoint()
 		v.CertificateAuthority.Data = c.plane.CAData()
 		v.Identity = new(identity)
-		// The region is the fourth part of the ARN.
-		v.Identity.OIDC.Issuer = "https://oidc.eks." + strings.Split(c.arn, ":")[3] + ".amazonaws.com/id/" + c.id
+		v.Identity.OIDC.Issuer = c.issuer()
 	}
 	return v
+}
+
+// issuer is the cluster's OpenID Connect issuer. The region is the fourth part of the ARN.
+func (c *cluster) issuer() string {
+	return "https://oidc.eks." + strings.Split(c.arn, ":")[3] + ".amazonaws.com/id/" + c.id
 }
 
 func fingerprint(in any) string {

@@ -76,7 +76,8 @@ func TestCreateClusterRefusals(t *testing.T) {
 		"VPCs":    {func(in *createClusterIn) { in.ResourcesVPCConfig.SubnetIDs = []string{"subnet-a", "subnet-x"} }, "InvalidParameterException", "same VPC"},
 		"version": {func(in *createClusterIn) { in.Version = "1.20" }, "InvalidParameterException", "unsupported Kubernetes version"},
 		"name":    {func(in *createClusterIn) { in.Name = "-c" }, "InvalidParameterException", "not a valid cluster name"},
-		"auto":    {func(in *createClusterIn) { in.ComputeConfig = &enabledSetting{true} }, "NotImplemented", "Auto Mode"},
+		"retired": {func(in *createClusterIn) { in.Version = "1.30" }, "InvalidParameterException", "unsupported Kubernetes version"},
+		"old":     {func(in *createClusterIn) { in.Version = "1.33" }, "NotImplemented", "control planes of Kubernetes 1.33"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -3,8 +3,6 @@ package eks
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,16 +10,20 @@ import (
 )
 
 type updateConfigIn struct {
-	Name               string               `json:"-" path:"name"`
-	ResourcesVPCConfig *vpcConfigRequest    `json:"resourcesVpcConfig"`
-	Logging            *logging             `json:"logging"`
-	AccessConfig       *accessConfigRequest `json:"accessConfig"`
-	UpgradePolicy      *upgradePolicy       `json:"upgradePolicy"`
-	ZonalShiftConfig   *enabledSetting      `json:"zonalShiftConfig"`
-	DeletionProtection *bool                `json:"deletionProtection"`
-	ClientRequestToken string               `json:"clientRequestToken"`
-	beyond
-	KubernetesNetworkConfig json.RawMessage `json:"kubernetesNetworkConfig"`
+	Name                    string               `json:"-" path:"name"`
+	ResourcesVPCConfig      *vpcConfigRequest    `json:"resourcesVpcConfig"`
+	Logging                 *logging             `json:"logging"`
+	AccessConfig            *accessConfigRequest `json:"accessConfig"`
+	UpgradePolicy           *upgradePolicy       `json:"upgradePolicy"`
+	ZonalShiftConfig        *enabledSetting      `json:"zonalShiftConfig"`
+	DeletionProtection      *bool                `json:"deletionProtection"`
+	ClientRequestToken      string               `json:"clientRequestToken"`
+	KubernetesNetworkConfig *networkConfig       `json:"kubernetesNetworkConfig"`
+	RemoteNetworkConfig     *remoteNetworks      `json:"remoteNetworkConfig"`
+	ComputeConfig           *computeConfig       `json:"computeConfig"`
+	StorageConfig           *storageConfig       `json:"storageConfig"`
+	ScalingConfig           *scalingTier         `json:"controlPlaneScalingConfig"`
+	components
 }
 
 type updateVersionIn struct {
@@ -34,18 +36,14 @@ type updateVersionIn struct {
 
 // change is one kind of configuration update: how it is recorded and what it does when its time has come.
 type change struct {
-	kind   string
-	params []updateParam
-	apply  func(*cluster)
+	kind    string
+	params  []updateParam
+	rolling bool                        // the control plane is replaced for it, which takes as long as a version update
+	try     func(*cluster) *updateError // what can fail, before apply
+	apply   func(*cluster)
 }
 
 func (s *Service) updateClusterConfig(_ context.Context, _ *wire.Call, in *updateConfigIn) (*updateOut, error) {
-	if err := in.beyond.check(); err != nil {
-		return nil, err
-	}
-	if present(in.KubernetesNetworkConfig) {
-		return nil, unsupported("a change of kubernetesNetworkConfig (EKS Auto Mode)")
-	}
 	req := request{"UpdateClusterConfig", in.ClientRequestToken, fingerprint(in)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,19 +61,34 @@ func (s *Service) updateClusterConfig(_ context.Context, _ *wire.Call, in *updat
 	if err := s.free(c, ch.kind); err != nil {
 		return nil, err
 	}
+	return s.run(c, req, ch), nil
+}
+
+// run starts an update of the cluster. The caller holds s.mu and has seen that the cluster is free.
+func (s *Service) run(c *cluster, req request, ch change) *updateOut {
 	u := s.begin(c, &update{kind: ch.kind, params: ch.params, request: req})
 	s.showUpdating(c, u)
+	took := s.w.Profile.ConfigUpdate
+	if ch.rolling {
+		took = s.w.Profile.ClusterUpdate
+	}
 	s.w.Go(func(context.Context) {
-		if !sleep(c.ctx, s.w.Profile.ConfigUpdate) {
+		if !sleep(c.ctx, took) {
 			return
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		ch.apply(c)
 		c.settle()
+		if ch.try != nil {
+			if err := ch.try(c); err != nil {
+				s.end(u, *err)
+				return
+			}
+		}
+		ch.apply(c)
 		s.end(u)
 	})
-	return u.view(), nil
+	return u.view()
 }
 
 func viewOr(u *update, err error) (*updateOut, error) {
@@ -104,99 +117,6 @@ func (c *cluster) settle() {
 	}
 }
 
-// configChange finds the one kind of change that is asked for.
-func (s *Service) configChange(c *cluster, in *updateConfigIn) (change, error) {
-	var all []change
-	if v := in.ResourcesVPCConfig; v != nil {
-		ch, err := s.vpcChange(c, *v)
-		if err != nil {
-			return change{}, err
-		}
-		all = append(all, ch...)
-	}
-	if in.Logging != nil {
-		next := setLogs(c.logging, in.Logging)
-		if fingerprint(next) == fingerprint(c.logging) {
-			return change{}, invalidParameter(c.name, "No changes needed for the logging config provided")
-		}
-		all = append(all, change{"LoggingUpdate", []updateParam{{"ClusterLogging", fingerprint(in.Logging)}}, func(c *cluster) { c.logging = next }})
-	}
-	if a := in.AccessConfig; a != nil {
-		if a.BootstrapClusterCreatorAdminPermissions != nil {
-			return change{}, invalidParameter(c.name, "bootstrapClusterCreatorAdminPermissions can be set at cluster creation only")
-		}
-		order := []string{modeConfigMap, modeBoth, modeAPI}
-		from, to := slices.Index(order, c.access.AuthenticationMode), slices.Index(order, a.AuthenticationMode)
-		if to != from+1 {
-			return change{}, invalidParameter(c.name, "Unsupported authentication mode update from %s to %s", c.access.AuthenticationMode, a.AuthenticationMode)
-		}
-		all = append(all, change{"AccessConfigUpdate", []updateParam{{"AuthenticationMode", fmt.Sprintf("%q", a.AuthenticationMode)}}, func(c *cluster) { s.enableAPI(c, a.AuthenticationMode) }})
-	}
-	if p := in.UpgradePolicy; p != nil {
-		if p.SupportType != "STANDARD" && p.SupportType != "EXTENDED" {
-			return change{}, invalidParameter(c.name, "supportType must be one of STANDARD, EXTENDED")
-		}
-		all = append(all, change{"UpgradePolicyUpdate", []updateParam{{"UpgradePolicy", fingerprint(p)}}, func(c *cluster) { c.upgradePolicy = *p }})
-	}
-	if z := in.ZonalShiftConfig; z != nil {
-		all = append(all, change{"ZonalShiftConfigUpdate", []updateParam{{"ZonalShiftConfig", fingerprint(z)}}, func(c *cluster) { c.zonalShift = z }})
-	}
-	if d := in.DeletionProtection; d != nil {
-		all = append(all, change{"DeletionProtectionUpdate", []updateParam{{"DeletionProtection", fmt.Sprint(*d)}}, func(c *cluster) { c.protected = *d }})
-	}
-	switch len(all) {
-	case 0:
-		return change{}, invalidParameter(c.name, "No changes needed for the cluster config provided")
-	case 1:
-		return all[0], nil
-	}
-	return change{}, invalidParameter(c.name, "Only one type of update can be allowed.")
-}
-
-func (s *Service) vpcChange(c *cluster, v vpcConfigRequest) ([]change, error) {
-	var all []change
-	if v.EndpointPublicAccess != nil || v.EndpointPrivateAccess != nil || v.PublicAccessCIDRs != nil {
-		next := c.vpc
-		next.setEndpoint(v)
-		if !next.EndpointPublicAccess && !next.EndpointPrivateAccess {
-			return nil, invalidParameter(c.name, "Private and public endpoint access cannot be false")
-		}
-		if fingerprint(next) == fingerprint(c.vpc) {
-			return nil, invalidParameter(c.name, "Cluster is already at the desired configuration with endpointPrivateAccess: %t , endpointPublicAccess: %t, and Public Endpoint Restrictions: [%s]",
-				next.EndpointPrivateAccess, next.EndpointPublicAccess, strings.Join(next.PublicAccessCIDRs, ", "))
-		}
-		all = append(all, change{"EndpointAccessUpdate", []updateParam{
-			{"EndpointPublicAccess", fmt.Sprint(next.EndpointPublicAccess)}, {"EndpointPrivateAccess", fmt.Sprint(next.EndpointPrivateAccess)},
-			{"PublicAccessCidrs", fingerprint(next.PublicAccessCIDRs)},
-		}, func(c *cluster) { c.vpc.setEndpoint(v) }})
-	}
-	if v.SubnetIDs != nil || v.SecurityGroupIDs != nil {
-		var params []updateParam
-		if v.SubnetIDs != nil {
-			vpc, err := s.checkNetwork(&createClusterIn{Name: c.name, ResourcesVPCConfig: v})
-			if err != nil {
-				return nil, err
-			}
-			if vpc != c.vpc.VPCID {
-				return nil, invalidParameter(c.name, "Provided subnets belong to a different VPC than the cluster's: %s", vpc)
-			}
-			params = append(params, updateParam{"Subnets", fingerprint(v.SubnetIDs)})
-		}
-		if v.SecurityGroupIDs != nil {
-			params = append(params, updateParam{"SecurityGroups", fingerprint(v.SecurityGroupIDs)})
-		}
-		all = append(all, change{"VpcConfigUpdate", params, func(c *cluster) {
-			if v.SubnetIDs != nil {
-				c.vpc.SubnetIDs = v.SubnetIDs
-			}
-			if v.SecurityGroupIDs != nil {
-				c.vpc.SecurityGroupIDs = v.SecurityGroupIDs
-			}
-		}})
-	}
-	return all, nil
-}
-
 // enableAPI makes access entries count. Those that EKS owes by itself, for the creator and for the node roles of managed
 // groups, come into being now.
 func (s *Service) enableAPI(c *cluster, mode string) {
@@ -208,8 +128,8 @@ func (s *Service) enableAPI(c *cluster, mode string) {
 	if *c.access.BootstrapClusterCreatorAdminPermissions && c.entries[c.creator] == nil {
 		s.addAdmin(c, c.creator)
 	}
-	for role := range c.configMapRoles {
-		s.nodeRoleEntry(c, role)
+	for role, kind := range c.configMapRoles {
+		s.nodeRoleEntry(c, role, kind)
 	}
 }
 
@@ -242,6 +162,13 @@ func (s *Service) updateClusterVersion(_ context.Context, _ *wire.Call, in *upda
 	}
 	if old := s.tooOld(c, to); len(old) > 0 {
 		return nil, invalidRequest(c.name, "Nodegroups %s must be updated to match cluster version %s before updating cluster version", strings.Join(old, ", "), c.version)
+	}
+	zones := 2
+	if c.outpost != nil {
+		zones = 1
+	}
+	if err := s.checkFree(c.name, c.vpc.SubnetIDs, zones); err != nil {
+		return nil, err
 	}
 	u := s.begin(c, &update{kind: "VersionUpdate", request: req,
 		params: []updateParam{{"Version", in.Version}, {"PlatformVersion", platformVersion(1)}}})
@@ -289,6 +216,10 @@ func (s *Service) upgrade(c *cluster, u *update, version string) {
 		// EKS goes back to the version before by itself when an update fails.
 		s.end(u, updateError{ErrorCode: "Unknown", ErrorMessage: err.Error(), ResourceIDs: []string{c.name}})
 		return
+	}
+	// The new control plane instances come with new network interfaces.
+	if err := s.reattach(c, c.vpc); err != nil {
+		s.w.Log.Warn("eks: the network interfaces from before the upgrade stay", "cluster", c.name, "error", err.ErrorMessage)
 	}
 	c.version, c.platform, c.upgraded = version, 1, time.Now()
 	s.end(u)

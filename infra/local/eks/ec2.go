@@ -36,7 +36,7 @@ func (e onEC2) TypeInfo(name string) (InstanceType, bool) {
 
 func (e onEC2) Subnet(id string) (Subnet, bool) {
 	n, ok := e.svc.Subnet(id)
-	return Subnet{ID: n.ID, VPCID: n.VPCID, AZ: n.AZ, AZID: e.svc.Zones()[n.AZ]}, ok
+	return Subnet{ID: n.ID, VPCID: n.VPCID, AZ: n.AZ, AZID: e.svc.Zones()[n.AZ], Public: n.Public, IPv6: n.IPv6CIDR != "", FreeAddresses: n.FreeAddresses}, ok
 }
 
 func (e onEC2) FindLaunchTemplate(idOrName, version string) (LaunchTemplate, error) {
@@ -52,7 +52,11 @@ func (e onEC2) FindLaunchTemplate(idOrName, version string) (LaunchTemplate, err
 	if err != nil {
 		return LaunchTemplate{}, err
 	}
-	return LaunchTemplate{Name: lt.Name, Source: lt.ID, SourceVersion: strconv.FormatInt(number, 10), ImageID: data.ImageID, InstanceType: data.InstanceType}, nil
+	out := LaunchTemplate{
+		Name: lt.Name, Source: lt.ID, SourceVersion: strconv.FormatInt(number, 10), ImageID: data.ImageID, InstanceType: data.InstanceType,
+		InstanceProfile: data.InstanceProfile, CapacityReservationID: data.ReservationID, CapacityBlock: data.CapacityBlock,
+	}
+	return out, nil
 }
 
 // data is the customer's template, if there is one, with what EKS adds: image, instance profile and security group. EKS
@@ -70,6 +74,9 @@ func (e onEC2) data(lt LaunchTemplate) (ec2.LaunchTemplateData, error) {
 	}
 	if len(d.SecurityGroups) == 0 && lt.SecurityGroup != "" {
 		d.SecurityGroups = []string{lt.SecurityGroup}
+	}
+	if lt.KeyName != "" {
+		d.KeyName, d.SecurityGroups = lt.KeyName, append(d.SecurityGroups, lt.RemoteGroup)
 	}
 	d.InstanceProfile = lt.Name // EKS makes a profile of the template's name for the node role
 	return d, nil

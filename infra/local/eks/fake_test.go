@@ -34,6 +34,14 @@ type fakeEC2 struct {
 	broken    bool           // launches fail
 	deaf      bool           // instances stay pending
 	n         int
+
+	free       map[string]int    // free addresses of a subnet; 250 if not set
+	dual       bool              // subnets have IPv6 blocks
+	full       bool              // no network interface can be made
+	interfaces map[string]string // subnet and security groups by id
+	remote     RemoteAccessGroup // that was asked for
+	stuck      error             // security groups cannot be deleted
+	enis       int
 }
 
 type fakeGroup struct {
@@ -45,7 +53,7 @@ type fakeGroup struct {
 }
 
 func newFakeEC2(w *world.World) *fakeEC2 {
-	return &fakeEC2{w: w, instances: map[string]Instance{}, groups: map[string]*fakeGroup{}, templates: map[string]int{}}
+	return &fakeEC2{w: w, instances: map[string]Instance{}, groups: map[string]*fakeGroup{}, templates: map[string]int{}, free: map[string]int{}, interfaces: map[string]string{}}
 }
 
 func (f *fakeEC2) OnStateChange(l func(Instance)) { f.listeners = append(f.listeners, l) }
@@ -65,12 +73,16 @@ func (f *fakeEC2) TypeInfo(name string) (InstanceType, bool) {
 }
 
 func (f *fakeEC2) Subnet(id string) (Subnet, bool) {
-	az, ok := map[string]string{"subnet-a": "us-east-1a", "subnet-a2": "us-east-1a", "subnet-b": "us-east-1b", "subnet-e": "us-east-1e", "subnet-x": "us-east-1b"}[id]
+	az, ok := map[string]string{"subnet-a": "us-east-1a", "subnet-a2": "us-east-1a", "subnet-b": "us-east-1b", "subnet-e": "us-east-1e", "subnet-x": "us-east-1b", "subnet-p": "us-east-1a"}[id]
 	vpc := "vpc-1"
 	if id == "subnet-x" {
 		vpc = "vpc-2"
 	}
-	return Subnet{id, vpc, az, "use1-az1"}, ok
+	free, set := f.free[id]
+	if !set {
+		free = 250
+	}
+	return Subnet{ID: id, VPCID: vpc, AZ: az, AZID: f.Zones()[az], IPv6: f.dual, Public: id == "subnet-p", FreeAddresses: free}, ok
 }
 
 func (f *fakeEC2) FindLaunchTemplate(idOrName, version string) (LaunchTemplate, error) {
@@ -105,7 +117,7 @@ func (f *fakeEC2) DeleteLaunchTemplate(id string) error {
 func (f *fakeEC2) CreateClusterSecurityGroup(string, string, string) (string, error) {
 	return "sg-1", nil
 }
-func (f *fakeEC2) DeleteSecurityGroup(string) error { return nil }
+func (f *fakeEC2) DeleteSecurityGroup(string) error { return f.stuck }
 
 func (f *fakeEC2) enter(id, state string) {
 	f.mu.Lock()
@@ -245,7 +257,7 @@ func (f *fakeEC2) TerminateInstance(id string, decrement bool) error {
 type fakeTrust struct{}
 
 func (fakeTrust) CheckTrust(role, service string) error {
-	if role == clusterRole && service == "eks.amazonaws.com" || role == nodeRole && service == "ec2.amazonaws.com" {
+	if role == clusterRole && service == "eks.amazonaws.com" || role == nodeRole && service == "ec2.amazonaws.com" || (role == capabilityRole || role == otherCapabilityRole) && service == capabilityPrincipal {
 		return nil
 	}
 	return errors.New("not trusted")

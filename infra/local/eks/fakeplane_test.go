@@ -17,6 +17,10 @@ type fakePlane struct {
 	done    chan struct{}
 	blocked bool // no eviction succeeds
 	upgrade error
+
+	grants   []Grant
+	applied  []Object
+	conflict error // of everything that is applied with the mode NONE
 }
 
 func (p *fakePlane) note(format string, args ...any) {

@@ -127,10 +127,14 @@ func TestRealControlPlane(t *testing.T) {
 		}
 	}
 
+	realAccessPolicies(t, r, api, info.Endpoint)
+	realAddons(t, r, api)
+
 	u := r.updateEnds(r.updateClusterVersion(ctx, asAdmin(), &updateVersionIn{Name: "c", Version: "1.36"}))
 	if u.Status != successful {
 		t.Errorf("upgrade %+v", u)
 	}
+	realFargate(t, r, api)
 	r.ec2.terminate("i-0001")
 	eventually(t, "the Node is gone with its instance", func() error {
 		err := api.do(ctx, "GET", nodePath(name), plainJSON, nil, nil)

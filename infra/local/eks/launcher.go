@@ -24,7 +24,7 @@ func (k Kubernetes) Launch(ctx context.Context, spec Spec) (ControlPlane, error)
 	}
 	p, err := controlplane.Start(ctx, controlplane.Options{
 		Binary: binary, Dir: spec.Dir, Version: spec.Version, ServiceCIDR: spec.ServiceCIDR, TokenWebhook: spec.TokenWebhook,
-		SystemAddons: true, NodeMonitorGracePeriod: k.NodeMonitorGracePeriod,
+		SystemAddons: !spec.NoAddons, NodeMonitorGracePeriod: k.NodeMonitorGracePeriod,
 	})
 	if err != nil {
 		return nil, err

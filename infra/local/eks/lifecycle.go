@@ -20,6 +20,15 @@ func (s *Service) bringUp(c *cluster) {
 	}
 	s.mu.Lock()
 	c.vpc.ClusterSecurityGroupID = group
+	vpc := c.vpc
+	s.mu.Unlock()
+	interfaces, err := s.attach(c.name, vpc)
+	if err != nil {
+		s.failCluster(c, issue{Code: "InsufficientFreeAddresses", Message: err.Error(), ResourceIDs: vpc.SubnetIDs})
+		return
+	}
+	s.mu.Lock()
+	c.interfaces = interfaces
 	s.mu.Unlock()
 	plane, err := s.launch(c)
 	if err != nil {
@@ -53,7 +62,7 @@ func (s *Service) failCluster(c *cluster, why issue) {
 
 func (s *Service) launch(c *cluster) (ControlPlane, error) {
 	s.mu.Lock()
-	spec := Spec{Name: c.name, Version: c.version, Dir: c.dir, ServiceCIDR: c.network.ServiceIPv4CIDR}
+	spec := Spec{Name: c.name, Version: c.version, Dir: c.dir, ServiceCIDR: c.network.planeCIDR(), NoAddons: c.bare}
 	s.mu.Unlock()
 	if s.opt.TokenWebhook != nil {
 		spec.TokenWebhook = s.opt.TokenWebhook(c.name)
@@ -130,6 +139,8 @@ func (s *Service) deleteCluster(_ context.Context, _ *wire.Call, in *clusterName
 		return nil, invalidRequest(c.name, "Cannot delete cluster %s because deletion protection is enabled. Disable deletion protection with UpdateClusterConfig first", c.name)
 	case len(c.nodegroups) > 0:
 		return nil, inUse(c.name, "Cluster has nodegroups attached")
+	case len(c.fargateProfiles()) > 0:
+		return nil, inUse(c.name, "Cluster has Fargate Profiles in ACTIVE/CREATING state")
 	case c.status == creating || c.running("", "") != nil:
 		return nil, inUse(c.name, "Cannot delete because cluster %s currently has an update in progress", c.name)
 	}
@@ -144,11 +155,12 @@ func (s *Service) deleteCluster(_ context.Context, _ *wire.Call, in *clusterName
 func (s *Service) tearDown(ctx context.Context, c *cluster) {
 	earliest := time.Now().Add(s.w.Profile.ClusterDelete)
 	s.mu.Lock()
-	plane, group := c.plane, c.vpc.ClusterSecurityGroupID
+	plane, group, interfaces := c.plane, c.vpc.ClusterSecurityGroupID, c.interfaces
 	s.mu.Unlock()
 	if plane != nil {
 		s.stopPlane(c, plane)
 	}
+	s.detach(c, interfaces)
 	err := removeAll(c.dir)
 	if group != "" {
 		err = errors.Join(err, s.opt.EC2.DeleteSecurityGroup(group))

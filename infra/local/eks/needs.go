@@ -69,43 +69,11 @@ func (s *Service) needListIn(action string) func(*wire.Call, *listInCluster) []w
 	}
 }
 
-func (s *Service) needCreateCluster(_ *wire.Call, in *createClusterIn) []wire.Need {
-	extra := map[string][]string{}
-	if a := in.AccessConfig; a != nil {
-		if a.AuthenticationMode != "" {
-			extra["eks:authenticationMode"] = []string{a.AuthenticationMode}
-		}
-		if b := a.BootstrapClusterCreatorAdminPermissions; b != nil {
-			extra["eks:bootstrapClusterCreatorAdminPermissions"] = []string{boolText(*b)}
-		}
-	}
-	if in.UpgradePolicy != nil {
-		extra["eks:supportType"] = []string{in.UpgradePolicy.SupportType}
-	}
-	arn := s.clusterARN(in.Name)
-	return append(s.create("CreateCluster", arn, arn, in.Tags, extra), passRole(in.RoleARN))
-}
-
 func boolText(b bool) string {
 	if b {
 		return "true"
 	}
 	return "false"
-}
-
-func (s *Service) needUpdateClusterConfig(_ *wire.Call, in *updateConfigIn) []wire.Need {
-	extra := map[string][]string{}
-	if in.AccessConfig != nil {
-		extra["eks:authenticationMode"] = []string{in.AccessConfig.AuthenticationMode}
-	}
-	if in.UpgradePolicy != nil {
-		extra["eks:supportType"] = []string{in.UpgradePolicy.SupportType}
-	}
-	return []wire.Need{s.need("UpdateClusterConfig", s.clusterARN(in.Name), extra)}
-}
-
-func (s *Service) needUpdateClusterVersion(_ *wire.Call, in *updateVersionIn) []wire.Need {
-	return []wire.Need{s.need("UpdateClusterVersion", s.clusterARN(in.Name), nil)}
 }
 
 // nodegroupARN is the real one where the group exists.
@@ -139,8 +107,8 @@ func (s *Service) needUpdateNodegroupVersion(_ *wire.Call, in *updateNodegroupVe
 	return []wire.Need{s.need("UpdateNodegroupVersion", s.nodegroupARN(in.ClusterName, in.NodegroupName), nil)}
 }
 
-// about are the resources of an update: the cluster, and the node group or add-on where one is named.
-func (s *Service) about(action, cluster, nodegroup, addon string) []wire.Need {
+// about are the resources of an update: the cluster, and the node group, add-on or capability where one is named.
+func (s *Service) about(action, cluster, nodegroup, addon, capability string) []wire.Need {
 	needs := []wire.Need{s.need(action, s.clusterARN(cluster), nil)}
 	if nodegroup != "" {
 		needs = append(needs, s.need(action, s.nodegroupARN(cluster, nodegroup), nil))
@@ -148,15 +116,18 @@ func (s *Service) about(action, cluster, nodegroup, addon string) []wire.Need {
 	if addon != "" {
 		needs = append(needs, s.need(action, s.addonARN(cluster, addon), nil))
 	}
+	if capability != "" {
+		needs = append(needs, s.need(action, s.capabilityARN(cluster, capability), nil))
+	}
 	return needs
 }
 
 func (s *Service) needDescribeUpdate(_ *wire.Call, in *describeUpdateIn) []wire.Need {
-	return s.about("DescribeUpdate", in.Name, in.NodegroupName, in.AddonName)
+	return s.about("DescribeUpdate", in.Name, in.NodegroupName, in.AddonName, in.Capability)
 }
 
 func (s *Service) needListUpdates(_ *wire.Call, in *listUpdatesIn) []wire.Need {
-	return s.about("ListUpdates", in.Name, in.NodegroupName, in.AddonName)
+	return s.about("ListUpdates", in.Name, in.NodegroupName, in.AddonName, in.Capability)
 }
 
 // entryARN is the real one where the entry exists.
@@ -180,7 +151,11 @@ func (s *Service) needCreateEntry(_ *wire.Call, in *createEntryIn) []wire.Need {
 	if in.Type != "" {
 		extra["eks:accessEntryType"] = []string{in.Type}
 	}
-	return s.create("CreateAccessEntry", s.clusterARN(in.Name), s.entryARN(in.Name, in.PrincipalARN), in.Tags, extra)
+	needs := s.create("CreateAccessEntry", s.clusterARN(in.Name), s.entryARN(in.Name, in.PrincipalARN), in.Tags, extra)
+	if in.Type == ec2Linux || in.Type == ec2Windows {
+		needs = append(needs, passRole(in.PrincipalARN))
+	}
+	return needs
 }
 
 func (s *Service) needEntry(action string) func(*wire.Call, *entryName) []wire.Need {
@@ -245,7 +220,7 @@ func (s *Service) needCreateAddon(_ *wire.Call, in *createAddonIn) []wire.Need {
 	if in.ServiceAccountRoleARN != "" {
 		needs = append(needs, passRole(in.ServiceAccountRoleARN))
 	}
-	return needs
+	return append(needs, s.needAddonPods(in.ClusterName, in.PodIdentityAssociations)...)
 }
 
 func (s *Service) needAddon(action string) func(*wire.Call, *addonName) []wire.Need {
@@ -258,6 +233,9 @@ func (s *Service) needUpdateAddon(_ *wire.Call, in *updateAddonIn) []wire.Need {
 	needs := []wire.Need{s.need("UpdateAddon", s.addonARN(in.ClusterName, in.AddonName), nil)}
 	if in.ServiceAccountRoleARN != "" {
 		needs = append(needs, passRole(in.ServiceAccountRoleARN))
+	}
+	if in.PodIdentityAssociations != nil {
+		needs = append(needs, s.needAddonPods(in.ClusterName, *in.PodIdentityAssociations)...)
 	}
 	return needs
 }

@@ -25,7 +25,12 @@ type InstanceType struct {
 }
 
 // Subnet is a subnet of a VPC.
-type Subnet struct{ ID, VPCID, AZ, AZID string }
+type Subnet struct {
+	ID, VPCID, AZ, AZID string
+	Public              bool // has a route to an internet gateway
+	IPv6                bool // has an IPv6 CIDR block besides its IPv4 one
+	FreeAddresses       int
+}
 
 // LaunchTemplate is what a node group's launch template says.
 type LaunchTemplate struct {
@@ -34,6 +39,11 @@ type LaunchTemplate struct {
 	InstanceType  string
 	SecurityGroup string // a further group for the instances: the cluster's
 	Tags          map[string]string
+	// KeyName and RemoteGroup are for remote access: a key pair and a further security group.
+	KeyName, RemoteGroup string
+	// What a customer's template says that EKS looks at. CapacityBlock is its market type.
+	CapacityReservationID, InstanceProfile string
+	CapacityBlock                          bool
 	// Source is the id of the customer's template whose other contents are taken over; SourceVersion its version.
 	Source, SourceVersion string
 }
@@ -56,6 +66,29 @@ type EC2 interface {
 	// CreateClusterSecurityGroup makes eks-cluster-sg-CLUSTER-SUFFIX; the suffix is a number that EKS makes up.
 	CreateClusterSecurityGroup(cluster, suffix, vpcID string) (id string, err error)
 	DeleteSecurityGroup(id string) error
+	NodeEC2
+
+	// Zones returns the Region's Availability Zones: name to id.
+	Zones() map[string]string
+	VPC(id string) (cidr string, ok bool)
+	SecurityGroupVPC(id string) (vpcID string, ok bool)
+	// CreateControlPlaneInterfaces makes the network interfaces by which a control plane reaches the VPC, one in each of
+	// the subnets and described as AWS does: "Amazon EKS CLUSTER". All of them or none come into being.
+	CreateControlPlaneInterfaces(cluster string, subnetIDs, groups []string) (ids []string, err error)
+	// DeleteInterfaces removes network interfaces; those that are gone already are no error.
+	DeleteInterfaces(ids []string) error
+}
+
+// Keys tells about the keys of AWS KMS.
+type Keys interface {
+	// DescribeKey finds a key by id, ARN or the ARN of an alias.
+	DescribeKey(arnOrID string) (enabled, symmetric, ok bool)
+}
+
+// Logs is where control planes log to.
+type Logs interface {
+	// EnsureGroup makes a log group, unless it is there already.
+	EnsureGroup(name string)
 }
 
 // GroupSpec is an Auto Scaling group to be made.
@@ -105,6 +138,7 @@ type Spec struct {
 	Dir          string
 	ServiceCIDR  string
 	TokenWebhook string // URL for TokenReviews
+	NoAddons     bool   // without the self-managed coredns, kube-proxy and vpc-cni
 }
 
 // ControlPlane is a running Kubernetes control plane and the kubelets of its nodes.
@@ -125,6 +159,7 @@ type ControlPlane interface {
 	Err() error            // why it ended
 
 	Drainer
+	Workbench
 }
 
 // Drainer is what EKS's own node management does through the Kubernetes API.

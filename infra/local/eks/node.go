@@ -42,9 +42,10 @@ func (s *Service) node(c *cluster, m *machine) (Node, error) {
 		maps.Copy(labels, g.labels)
 		labels["eks.amazonaws.com/nodegroup"] = g.name
 		labels["eks.amazonaws.com/nodegroup-image"] = i.ImageID
-		labels["eks.amazonaws.com/capacityType"] = "ON_DEMAND"
-		if g.spot {
-			labels["eks.amazonaws.com/capacityType"] = "SPOT"
+		labels["eks.amazonaws.com/capacityType"] = g.capacity
+		if isWindows(g.ami) {
+			labels["kubernetes.io/os"], labels["beta.kubernetes.io/os"] = "windows", "windows"
+			labels["node.kubernetes.io/windows-build"] = windowsBuild(g.ami)
 		}
 		if g.custom != nil {
 			labels["eks.amazonaws.com/sourceLaunchTemplateId"] = g.custom.ID
@@ -102,8 +103,8 @@ func reservedCPU(cores int) int {
 	return hundredths / 100
 }
 
-// image is the AMI that EKS takes for a group's new instances. Groups with an AMI of their own name it in their launch template. The caller
-// holds s.mu.
+// image is the AMI that EKS takes for a group's new instances. Groups with an AMI of their own name it in their launch
+// template. The caller holds s.mu.
 func (s *Service) image(g *nodegroup) string {
 	if g.ami == "CUSTOM" {
 		return ""
@@ -111,6 +112,9 @@ func (s *Service) image(g *nodegroup) string {
 	version := g.version
 	if g.next != "" {
 		version = g.next
+	}
+	if id, _, ok := publicImage(g.ami, version); ok {
+		return id
 	}
 	return imageID(g.ami, version)
 }

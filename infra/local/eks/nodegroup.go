@@ -2,10 +2,6 @@ package eks
 
 import (
 	"context"
-	"encoding/json"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/wire"
@@ -20,7 +16,7 @@ type nodegroup struct {
 	next              string // what new instances get while an update to another version runs; else empty
 	revision          int    // of EKS's launch template
 	status            string
-	spot              bool
+	capacity          string        // spot, onDemand, capacityBlock
 	scaling           scalingConfig // min and max; desired as last asked for
 	types             []string
 	subnets           []string
@@ -34,11 +30,21 @@ type nodegroup struct {
 	template          string             // id of EKS's launch template
 	updateCfg         updateConfig
 	repair            *nodeRepairConfig
+	warmPool          *warmPoolConfig
+	remote            *remoteAccess
+	remoteGroup       string // the security group for remote access
 	created, modified time.Time
 	issues            []issue
 	token, params     string
 	arch              string
 }
+
+// Capacity types.
+const (
+	spot          = "SPOT"
+	onDemand      = "ON_DEMAND"
+	capacityBlock = "CAPACITY_BLOCK"
+)
 
 type scalingConfig struct {
 	MinSize     *int `json:"minSize,omitempty"`
@@ -64,27 +70,6 @@ type updateConfig struct {
 	UpdateStrategy           string `json:"updateStrategy,omitempty"`
 }
 
-type nodeRepairConfig struct {
-	Enabled                             bool            `json:"enabled"`
-	MaxUnhealthyNodeThresholdCount      json.RawMessage `json:"maxUnhealthyNodeThresholdCount,omitempty"`
-	MaxUnhealthyNodeThresholdPercentage json.RawMessage `json:"maxUnhealthyNodeThresholdPercentage,omitempty"`
-	MaxParallelNodesRepairedCount       json.RawMessage `json:"maxParallelNodesRepairedCount,omitempty"`
-	MaxParallelNodesRepairedPercentage  json.RawMessage `json:"maxParallelNodesRepairedPercentage,omitempty"`
-	NodeRepairConfigOverrides           json.RawMessage `json:"nodeRepairConfigOverrides,omitempty"`
-}
-
-// check accepts only repair that is off: nobody here would replace an unhealthy node.
-func (n *nodeRepairConfig) check() error {
-	if n != nil && n.Enabled {
-		return unsupported("nodeRepairConfig.enabled (node auto repair)")
-	}
-	return nil
-}
-
-type warmPoolConfig struct {
-	Enabled bool `json:"enabled"`
-}
-
 type createNodegroupIn struct {
 	ClusterName        string             `json:"-" path:"name"`
 	NodegroupName      string             `json:"nodegroupName"`
@@ -93,7 +78,7 @@ type createNodegroupIn struct {
 	Subnets            []string           `json:"subnets"`
 	InstanceTypes      []string           `json:"instanceTypes"`
 	AMIType            string             `json:"amiType"`
-	RemoteAccess       json.RawMessage    `json:"remoteAccess"`
+	RemoteAccess       *remoteAccess      `json:"remoteAccess"`
 	NodeRole           string             `json:"nodeRole"`
 	Labels             map[string]string  `json:"labels"`
 	Taints             []taint            `json:"taints"`
@@ -118,7 +103,8 @@ type autoScalingGroup struct {
 }
 
 type resources struct {
-	AutoScalingGroups []autoScalingGroup `json:"autoScalingGroups"`
+	AutoScalingGroups         []autoScalingGroup `json:"autoScalingGroups"`
+	RemoteAccessSecurityGroup string             `json:"remoteAccessSecurityGroup,omitempty"`
 }
 
 type nodegroupShape struct {
@@ -143,6 +129,8 @@ type nodegroupShape struct {
 	Health           health             `json:"health"`
 	UpdateConfig     updateConfig       `json:"updateConfig"`
 	NodeRepairConfig *nodeRepairConfig  `json:"nodeRepairConfig,omitempty"`
+	WarmPoolConfig   *warmPoolConfig    `json:"warmPoolConfig,omitempty"`
+	RemoteAccess     *remoteAccess      `json:"remoteAccess,omitempty"`
 	LaunchTemplate   *launchTemplateRef `json:"launchTemplate,omitempty"`
 	Tags             tags               `json:"tags"`
 }
@@ -207,6 +195,12 @@ func (s *Service) createNodegroup(_ context.Context, _ *wire.Call, in *createNod
 	if c.status != active {
 		return nil, notActive(c.name)
 	}
+	if err := c.inCloud("Managed node groups"); err != nil {
+		return nil, err
+	}
+	if err := c.inCloud("Managed node groups"); err != nil {
+		return nil, err
+	}
 	if len(c.nodegroups) >= maxNodegroups {
 		return nil, limitExceeded(c.name, "Nodegroup limit exceeded for cluster. Limit: %d", maxNodegroups)
 	}
@@ -217,7 +211,7 @@ func (s *Service) createNodegroup(_ context.Context, _ *wire.Call, in *createNod
 	g.modified = g.created
 	g.arn = s.w.ARN("eks", "nodegroup/"+c.name+"/"+g.name+"/"+g.uuid)
 	c.nodegroups[g.name] = g
-	s.nodeRoleEntry(c, g.role)
+	s.nodeRoleEntry(c, g.role, nodeEntryKind(g.ami))
 	s.touch()
 	s.w.Go(func(context.Context) { s.bringUpNodegroup(g) })
 	return &nodegroupOut{s.viewNodegroup(g)}, nil
@@ -254,18 +248,15 @@ func (s *Service) listNodegroups(_ context.Context, _ *wire.Call, in *listInClus
 func (s *Service) viewNodegroup(g *nodegroup) nodegroupShape {
 	v := nodegroupShape{
 		NodegroupName: g.name, NodegroupARN: g.arn, ClusterName: g.cluster.name, Version: g.version, ReleaseVersion: g.release,
-		CreatedAt: wire.At(g.created), ModifiedAt: wire.At(g.modified), Status: g.status, CapacityType: "ON_DEMAND",
+		CreatedAt: wire.At(g.created), ModifiedAt: wire.At(g.modified), Status: g.status, CapacityType: g.capacity,
 		ScalingConfig: g.scaling, InstanceTypes: g.types, Subnets: g.subnets, AMIType: g.ami, NodeRole: g.role, Labels: g.labels,
 		Taints: g.taints, DiskSize: g.disk, Health: health{Issues: append([]issue{}, g.issues...)}, UpdateConfig: g.updateCfg,
-		NodeRepairConfig: g.repair, LaunchTemplate: g.custom, Tags: g.tags,
-	}
-	if g.spot {
-		v.CapacityType = "SPOT"
+		NodeRepairConfig: g.repair, WarmPoolConfig: g.warmPool, RemoteAccess: g.remote, LaunchTemplate: g.custom, Tags: g.tags,
 	}
 	if g.template == "" {
 		return v
 	}
-	v.Resources = &resources{[]autoScalingGroup{{g.groupName()}}}
+	v.Resources = &resources{[]autoScalingGroup{{g.groupName()}}, g.remoteGroup}
 	group, ok := s.opt.AutoScaling.Group(g.groupName())
 	switch {
 	case ok && g.status != deleting && g.cluster.running(g.name, "") == nil:
@@ -296,27 +287,4 @@ func (g *nodegroup) nodeTaints() []NodeTaint {
 		out = append(out, NodeTaint{t.Key, t.Value, effects[t.Effect]})
 	}
 	return out
-}
-
-func checkLabels(cluster string, labels map[string]string) error {
-	for _, k := range slices.Sorted(maps.Keys(labels)) {
-		for _, reserved := range []string{"kubernetes.io/", "k8s.io/", "eks.amazonaws.com/"} {
-			if strings.HasPrefix(k, reserved) {
-				return invalidParameter(cluster, "Label cannot contain reserved prefixes [kubernetes.io/, k8s.io/, eks.amazonaws.com/]")
-			}
-		}
-	}
-	return nil
-}
-
-func checkTaints(cluster string, taints []taint) error {
-	if len(taints) > 50 {
-		return invalidParameter(cluster, "A node group can have at most 50 taints")
-	}
-	for _, t := range taints {
-		if t.Key == "" || effects[t.Effect] == "" {
-			return invalidParameter(cluster, "The taint %q with effect %q is invalid: it needs a key and one of the effects NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE", t.Key, t.Effect)
-		}
-	}
-	return nil
 }

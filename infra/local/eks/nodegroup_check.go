@@ -1,20 +1,12 @@
 package eks
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 )
-
-// amiArchs are the AMI types that the embedded cloud's nodes can play, with their architecture and the suffix that
-// "recommended" images carry. Accelerated and Windows images would promise devices that no node here has.
-var amiArchs = map[string]string{
-	"AL2_x86_64": "x86_64", "AL2_ARM_64": "arm64",
-	"AL2023_x86_64_STANDARD": "x86_64", "AL2023_ARM_64_STANDARD": "arm64",
-	"BOTTLEROCKET_x86_64": "x86_64", "BOTTLEROCKET_ARM_64": "arm64",
-	"CUSTOM": "",
-}
 
 var nodegroupForm = regexp.MustCompile(`^[0-9A-Za-z][A-Za-z0-9\-_]{0,62}$`)
 
@@ -24,16 +16,12 @@ func (s *Service) fillNodegroup(g *nodegroup, in *createNodegroupIn) error {
 	switch {
 	case !nodegroupForm.MatchString(in.NodegroupName):
 		return invalidParameter(c.name, "The nodegroup name '%s' is invalid: it must match ^[0-9A-Za-z][A-Za-z0-9\\-_]* and have at most 63 characters", in.NodegroupName)
-	case present(in.RemoteAccess):
-		return unsupported("remoteAccess (SSH to nodes)")
-	case in.WarmPoolConfig != nil && in.WarmPoolConfig.Enabled:
-		return unsupported("warmPoolConfig")
-	case in.CapacityType == "CAPACITY_BLOCK":
-		return unsupported("capacityType CAPACITY_BLOCK")
-	case in.CapacityType != "" && in.CapacityType != "SPOT" && in.CapacityType != "ON_DEMAND":
+	case !slices.Contains([]string{"", onDemand, spot, capacityBlock}, in.CapacityType):
 		return invalidParameter(c.name, "capacityType must be one of ON_DEMAND, SPOT, CAPACITY_BLOCK")
+	case len(in.InstanceTypes) > 20:
+		return invalidParameter(c.name, "A node group can have at most 20 instance types")
 	}
-	if err := in.NodeRepairConfig.check(); err != nil {
+	if err := in.NodeRepairConfig.check(c.name); err != nil {
 		return err
 	}
 	if err := checkLabels(c.name, in.Labels); err != nil {
@@ -45,10 +33,10 @@ func (s *Service) fillNodegroup(g *nodegroup, in *createNodegroupIn) error {
 	if err := s.opt.IAM.CheckTrust(in.NodeRole, "ec2.amazonaws.com"); err != nil {
 		return invalidParameter(c.name, "Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of nodeRole %s", in.NodeRole)
 	}
-	if err := s.checkSubnets(c, in.Subnets); err != nil {
+	if err := s.checkNodeSubnets(c, in.Subnets); err != nil {
 		return err
 	}
-	g.spot = in.CapacityType == "SPOT"
+	g.capacity = cmp.Or(in.CapacityType, onDemand)
 	g.subnets, g.role, g.labels, g.taints, g.repair = in.Subnets, in.NodeRole, in.Labels, in.Taints, in.NodeRepairConfig
 	g.tags = tags{}
 	maps.Copy(g.tags, in.Tags)
@@ -62,14 +50,50 @@ func (s *Service) fillNodegroup(g *nodegroup, in *createNodegroupIn) error {
 	if err := s.chooseMachines(g, in); err != nil {
 		return err
 	}
-	g.version, g.release, err = chooseVersion(c, g.ami, c.version, in.Version, in.ReleaseVersion)
-	return err
+	if g.version, g.release, err = chooseVersion(c, g.ami, c.version, in.Version, in.ReleaseVersion); err != nil {
+		return err
+	}
+	if g.warmPool, err = g.warmPool.merge(g, in.WarmPoolConfig); err != nil {
+		return err
+	}
+	return s.checkRemoteAccess(g, in)
 }
 
-func (s *Service) checkSubnets(c *cluster, ids []string) error {
+// checkRemoteAccess takes the key pair and the sources of SSH, or of RDP for Windows.
+func (s *Service) checkRemoteAccess(g *nodegroup, in *createNodegroupIn) error {
+	r, c := in.RemoteAccess, g.cluster
+	if r == nil || r.EC2SSHKey == "" && len(r.SourceSecurityGroups) == 0 {
+		return nil
+	}
+	switch {
+	case in.LaunchTemplate != nil:
+		return invalidParameter(c.name, "Remote access configuration cannot be specified with a launch template.")
+	case r.EC2SSHKey == "":
+		return invalidParameter(c.name, "ec2SshKey must be specified with sourceSecurityGroups")
+	case !s.opt.EC2.KeyPair(r.EC2SSHKey):
+		return invalidParameter(c.name, "KeyPair %s not found", r.EC2SSHKey)
+	}
+	for _, id := range r.SourceSecurityGroups {
+		switch vpc, ok := s.opt.EC2.SecurityGroupVPC(id); {
+		case !ok:
+			return invalidParameter(c.name, "The security group '%s' does not exist (Service: AmazonEC2; Status Code: 400; Error Code: InvalidGroup.NotFound)", id)
+		case vpc != c.vpc.VPCID:
+			return invalidParameter(c.name, "Security group %s is not in the cluster's VPC %s", id, c.vpc.VPCID)
+		}
+	}
+	g.remote = r
+	return nil
+}
+
+func (s *Service) checkNodeSubnets(c *cluster, ids []string) error {
 	if len(ids) == 0 {
 		return invalidParameter(c.name, "Subnets are required")
 	}
+	return s.checkSubnetsOf(c, ids)
+}
+
+// checkSubnetsOf wants subnets to exist in the cluster's VPC.
+func (s *Service) checkSubnetsOf(c *cluster, ids []string) error {
 	for _, id := range ids {
 		sub, ok := s.opt.EC2.Subnet(id)
 		if !ok {
@@ -126,6 +150,15 @@ func (s *Service) chooseMachines(g *nodegroup, in *createNodegroupIn) error {
 	}
 	if g.disk == 0 && g.custom == nil {
 		g.disk = 20
+		if isWindows(g.ami) {
+			g.disk = 50
+		}
+	}
+	if g.capacity == capacityBlock && (own.CapacityReservationID == "" || !own.CapacityBlock) {
+		return invalidParameter(c, "A launch template with a capacity reservation ID and the market type capacity-block must be specified when using the CAPACITY_BLOCK capacity type.")
+	}
+	if own.InstanceProfile != "" {
+		return invalidParameter(c, "Launch template %s should not specify an instance profile. The noderole in your request will be used to construct an instance profile.", own.Source)
 	}
 	return s.checkTypes(g, slices.Concat(g.types, nonEmpty(own.InstanceType)))
 }
@@ -153,11 +186,11 @@ func (s *Service) checkTypes(g *nodegroup, types []string) error {
 				g.ami = "AL2023_x86_64_STANDARD"
 			}
 		}
-		arch, known := amiArchs[g.ami]
+		ami, known := amiTypes[g.ami]
 		if !known {
-			return unsupported("amiType %s", g.ami)
+			return invalidParameter(c, "amiType must be one of the AMI types of Amazon EKS, and %s is none", g.ami)
 		}
-		if arch != "" && arch != t.Arch || t.Arch != g.arch {
+		if ami.arch != "" && ami.arch != t.Arch || t.Arch != g.arch || ami.accelerator != "" && ami.accelerator != accelerator(name) {
 			return invalidParameter(c, "[%s] is not a valid instance type for requested amiType %s", name, g.ami)
 		}
 	}
@@ -228,8 +261,6 @@ func (p updateConfig) unavailable(nodes int) int {
 	return max(1, nodes**p.MaxUnavailablePercentage/100)
 }
 
-var releaseForm = regexp.MustCompile(`^1\.\d+\.\d+-\d{8}$`)
-
 // chooseVersion settles a node group's Kubernetes and AMI release version. fallback is taken when neither is asked for.
 func chooseVersion(c *cluster, ami, fallback, version, releaseVersion string) (string, string, error) {
 	if version == "" {
@@ -245,12 +276,13 @@ func chooseVersion(c *cluster, ami, fallback, version, releaseVersion string) (s
 		return "", "", invalidParameter(c.name, "Nodegroup Kubernetes version %s is too old for the cluster's version %s", version, c.version)
 	case ami == "CUSTOM":
 		return version, "", nil
+	case strings.HasPrefix(ami, "AL2_") && minor(version) > lastAL2:
+		return "", "", invalidParameter(c.name, "AMI Type %s is only supported for kubernetes versions 1.%d or earlier", ami, lastAL2)
 	case releaseVersion == "":
-		return version, r.releaseVersion(), nil
-	case !releaseForm.MatchString(releaseVersion):
-		return "", "", invalidParameter(c.name, "Requested Nodegroup release version %s is invalid. Allowed release version is %s", releaseVersion, r.releaseVersion())
-	case !strings.HasPrefix(releaseVersion, version+"."):
-		return "", "", invalidParameter(c.name, "Requested release version %s is not valid for kubernetes version %s", releaseVersion, version)
+		return version, r.latest(ami), nil
+	}
+	if err := r.checkRelease(c.name, ami, releaseVersion); err != nil {
+		return "", "", err
 	}
 	return version, releaseVersion, nil
 }

@@ -37,6 +37,9 @@ func (g *nodegroup) launchTemplate() LaunchTemplate {
 	if g.custom != nil {
 		lt.Source, lt.SourceVersion = g.custom.ID, g.custom.Version
 	}
+	if g.remoteGroup != "" {
+		lt.KeyName, lt.RemoteGroup = g.remote.EC2SSHKey, g.remoteGroup
+	}
 	return lt
 }
 
@@ -46,9 +49,22 @@ func (s *Service) bringUpNodegroup(g *nodegroup) {
 	lt.ImageID = s.image(g)
 	spec := GroupSpec{
 		Name: g.groupName(), Min: *g.scaling.MinSize, Max: *g.scaling.MaxSize, Desired: *g.scaling.DesiredSize,
-		SubnetIDs: g.subnets, InstanceTypes: g.types, Spot: g.spot, Version: "$Latest", CapacityRebalance: g.spot, Tags: g.asgTags(),
+		SubnetIDs: g.subnets, InstanceTypes: g.types, Spot: g.capacity == spot, Version: "$Latest", CapacityRebalance: g.capacity == spot, Tags: g.asgTags(),
 	}
+	bad := s.withoutPublicIPs(g)
 	s.mu.Unlock()
+	if len(bad) > 0 {
+		s.failNodegroup(g, issue{Code: "Ec2SubnetInvalidConfiguration", ResourceIDs: bad, Message: fmt.Sprintf("One or more Amazon EC2 Subnets of [%s] for node group %s does not automatically assign public IP addresses to instances launched into it. If you want your instances to be assigned a public IP address, then you need to enable auto-assign public IP address for the subnet. See IP addressing in VPC guide: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-ip-addressing.html#subnet-public-ip", strings.Join(bad, ", "), g.name)})
+		return
+	}
+	if bad := s.withoutIPv6(g); len(bad) > 0 {
+		s.failNodegroup(g, issue{Code: "Ec2SubnetMissingIpv6Assignment", ResourceIDs: bad, Message: fmt.Sprintf("One or more Amazon EC2 Subnets of [%s] for node group %s does not have an IPv6 CIDR block, which the nodes of a cluster with the IPv6 family need.", strings.Join(bad, ", "), g.name)})
+		return
+	}
+	if err := s.openRemoteAccess(g, &lt); err != nil {
+		s.failNodegroup(g, issue{Code: "Ec2SecurityGroupNotFound", Message: err.Error(), ResourceIDs: []string{g.remote.EC2SSHKey}})
+		return
+	}
 	id, err := s.opt.EC2.CreateLaunchTemplate(lt)
 	if err != nil {
 		s.failNodegroup(g, issue{Code: "Ec2LaunchTemplateInvalidConfiguration", Message: err.Error(), ResourceIDs: []string{lt.Name}})
@@ -76,6 +92,53 @@ func (s *Service) bringUpNodegroup(g *nodegroup) {
 	defer s.mu.Unlock()
 	g.status, g.modified = active, time.Now()
 	s.touch()
+}
+
+// withoutPublicIPs lists the group's public subnets whose machines would have no public address, and with it no way out.
+// With a launch template of the customer's, the template may give them one. The caller holds s.mu.
+func (s *Service) withoutPublicIPs(g *nodegroup) []string {
+	var bad []string
+	for _, id := range g.subnets {
+		if sub, _ := s.opt.EC2.Subnet(id); sub.Public && !s.opt.EC2.MapsPublicIPs(id) && g.custom == nil {
+			bad = append(bad, id)
+		}
+	}
+	return bad
+}
+
+// withoutIPv6 lists the group's subnets that nodes of an IPv6 cluster cannot be in.
+func (s *Service) withoutIPv6(g *nodegroup) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var bad []string
+	for _, id := range g.subnets {
+		if sub, ok := s.opt.EC2.Subnet(id); ok && !sub.IPv6 && g.cluster.network.IPFamily == ipv6 {
+			bad = append(bad, id)
+		}
+	}
+	return bad
+}
+
+// openRemoteAccess makes the security group that lets SSH, or RDP, in to the group's machines.
+func (s *Service) openRemoteAccess(g *nodegroup, lt *LaunchTemplate) error {
+	if g.remote == nil {
+		return nil
+	}
+	port := 22
+	if isWindows(g.ami) {
+		port = 3389
+	}
+	id, err := s.opt.EC2.CreateRemoteAccessGroup(RemoteAccessGroup{
+		Name: "eks-remoteAccess-" + g.uuid, VPCID: g.cluster.vpc.VPCID, Cluster: g.cluster.name, Nodegroup: g.name, Port: port, Sources: g.remote.SourceSecurityGroups,
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.remoteGroup = id
+	lt.KeyName, lt.RemoteGroup = g.remote.EC2SSHKey, id
+	return nil
 }
 
 // awaitNodes waits until as many of the group's instances as are desired are nodes, from a template revision on.
@@ -148,10 +211,10 @@ func (s *Service) tearDownNodegroup(g *nodegroup) {
 		})
 	}
 	wg.Wait()
-	if err := s.removeGroup(ctx, g); err != nil {
+	if why := s.removeGroup(ctx, g); why != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		g.status, g.issues = deleteFailed, []issue{{Code: "NodeTerminationFailure", Message: err.Error(), ResourceIDs: []string{g.groupName()}}}
+		g.status, g.issues, g.modified = deleteFailed, []issue{*why}, time.Now()
 		s.touch()
 		return
 	}
@@ -162,32 +225,35 @@ func (s *Service) tearDownNodegroup(g *nodegroup) {
 	defer s.mu.Unlock()
 	c := g.cluster
 	delete(c.nodegroups, g.name)
-	shared := false
-	for _, other := range c.nodegroups {
-		shared = shared || other.role == g.role
-	}
-	if !shared {
-		delete(c.configMapRoles, g.role)
-		if e := c.entries[g.role]; e != nil && e.automatic {
-			delete(c.entries, g.role)
-		}
-	}
+	s.forgetRole(c, g.role)
 	s.touch()
 }
 
-func (s *Service) removeGroup(ctx context.Context, g *nodegroup) error {
-	if g.template == "" {
-		return nil // creation failed before there was anything
-	}
+// removeGroup removes what EKS has made for a node group, and says what of it stays. A group that stays can be deleted
+// again.
+func (s *Service) removeGroup(ctx context.Context, g *nodegroup) *issue {
+	s.mu.Lock()
+	template, remote := g.template, g.remoteGroup
+	s.mu.Unlock()
 	if _, ok := s.opt.AutoScaling.Group(g.groupName()); ok {
 		if err := s.opt.AutoScaling.DeleteGroup(g.groupName()); err != nil {
-			return err
+			return &issue{Code: "AutoScalingGroupInvalidConfiguration", Message: err.Error(), ResourceIDs: []string{g.groupName()}}
 		}
 	}
 	if !s.await(ctx, s.joinPatience(), func() bool { return len(s.members(g)) == 0 }) {
-		return fmt.Errorf("instances of %s are still there", g.groupName())
+		return &issue{Code: "NodeTerminationFailure", Message: fmt.Sprintf("instances of %s are still there", g.groupName()), ResourceIDs: []string{g.groupName()}}
 	}
-	return s.opt.EC2.DeleteLaunchTemplate(g.template)
+	if template != "" { // else creation failed before there was one
+		if err := s.opt.EC2.DeleteLaunchTemplate(template); err != nil {
+			return &issue{Code: "Ec2LaunchTemplateDeletionFailure", Message: err.Error(), ResourceIDs: []string{template}}
+		}
+	}
+	if remote != "" {
+		if err := s.opt.EC2.DeleteSecurityGroup(remote); err != nil {
+			return &issue{Code: "Ec2SecurityGroupDeletionFailure", Message: err.Error(), ResourceIDs: []string{remote}}
+		}
+	}
+	return nil
 }
 
 // errBlocked is a drain that PodDisruptionBudgets did not let finish in time.

@@ -108,7 +108,6 @@ func TestNodegroupRefusals(t *testing.T) {
 		"VPC":          {func(in *createNodegroupIn) { in.Subnets = []string{"subnet-x"} }, "InvalidParameterException", "VPC"},
 		"disk":         {func(in *createNodegroupIn) { in.DiskSize, in.LaunchTemplate = 30, &launchTemplateRef{ID: "lt-own"} }, "InvalidParameterException", "Disk size must be specified within the launch template"},
 		"type twice":   {func(in *createNodegroupIn) { in.LaunchTemplate = &launchTemplateRef{Name: "own"} }, "InvalidParameterException", "both the launch template and API request"},
-		"auto repair":  {func(in *createNodegroupIn) { in.NodeRepairConfig = &nodeRepairConfig{Enabled: true} }, "NotImplemented", "nodeRepairConfig"},
 		"what is this": {func(in *createNodegroupIn) { in.CapacityType = "CHEAP" }, "InvalidParameterException", "capacityType"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,10 +44,7 @@ func (s *Service) changeable(c *cluster, g *nodegroup) error {
 }
 
 func (s *Service) updateNodegroupConfig(_ context.Context, _ *wire.Call, in *updateNodegroupConfigIn) (*updateOut, error) {
-	if in.WarmPoolConfig != nil && in.WarmPoolConfig.Enabled {
-		return nil, unsupported("warmPoolConfig")
-	}
-	if err := in.NodeRepairConfig.check(); err != nil {
+	if err := in.NodeRepairConfig.check(in.ClusterName); err != nil {
 		return nil, err
 	}
 	req := request{"UpdateNodegroupConfig/" + in.NodegroupName, in.ClientRequestToken, fingerprint(in)}
@@ -75,6 +72,7 @@ func (s *Service) updateNodegroupConfig(_ context.Context, _ *wire.Call, in *upd
 		}
 	}
 	g.scaling, g.updateCfg, g.labels, g.taints, g.repair = next.scaling, next.updateCfg, next.labels, next.taints, next.repair
+	g.warmPool = next.warmPool
 	s.begin(c, u)
 	g.status = updating
 	s.w.Go(func(context.Context) { s.finishConfig(g, u, node) })
@@ -103,10 +101,22 @@ func (g *nodegroup) configure(in *updateNodegroupConfigIn, u *update, present sc
 		if r.MaxUnavailablePercentage != nil {
 			note("MaxUnavailablePercentage", *r.MaxUnavailablePercentage)
 		}
+		if r.UpdateStrategy != "" {
+			note("UpdateStrategy", r.UpdateStrategy)
+		}
 	}
 	if r := in.NodeRepairConfig; r != nil {
 		g.repair = r
-		note("NodeRepairEnabled", r.Enabled)
+		if r.Enabled != nil {
+			note("NodeRepairEnabled", *r.Enabled)
+		}
+		note("NodeRepairConfig", fingerprint(r))
+	}
+	if r := in.WarmPoolConfig; r != nil {
+		if g.warmPool, err = g.warmPool.merge(g, r); err != nil {
+			return change, err
+		}
+		r.note(note)
 	}
 	if r := in.Labels; r != nil {
 		if err := checkLabels(c, r.AddOrUpdateLabels); err != nil {

@@ -178,8 +178,8 @@ func (s *Service) nextStep(m *machine) func(context.Context) error {
 func (s *Service) mayJoin(c *cluster, m *machine) bool {
 	isNode := func(role string) bool {
 		e := c.entries[role]
-		return c.access.AuthenticationMode != modeConfigMap && e != nil && e.kind == "EC2_LINUX" ||
-			c.access.AuthenticationMode != modeAPI && c.configMapRoles[role]
+		return c.access.AuthenticationMode != modeConfigMap && e != nil && e.isMachine() ||
+			c.access.AuthenticationMode != modeAPI && c.configMapRoles[role] != ""
 	}
 	if g := c.nodegroups[m.group]; g != nil {
 		return isNode(g.role)

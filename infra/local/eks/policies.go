@@ -2,7 +2,8 @@ package eks
 
 import (
 	"context"
-	"slices"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/wire"
@@ -12,9 +13,6 @@ const (
 	policyPrefix       = "arn:aws:eks::aws:cluster-access-policy/"
 	clusterAdminPolicy = policyPrefix + "AmazonEKSClusterAdminPolicy"
 )
-
-// accessPolicies are those that EKS offers for people and programs; the others serve EKS's own parts.
-var accessPolicies = []string{"AmazonEKSAdminPolicy", "AmazonEKSAdminViewPolicy", "AmazonEKSClusterAdminPolicy", "AmazonEKSEditPolicy", "AmazonEKSViewPolicy"}
 
 type associateIn struct {
 	Name         string      `json:"-" path:"name"`
@@ -70,19 +68,9 @@ func (a *association) view(policy string) associationShape {
 	return associationShape{policy, a.scope, wire.At(a.at), wire.At(a.modified)}
 }
 
-// associate takes AmazonEKSClusterAdminPolicy for the whole cluster, which is the group system:masters. EKS enforces the
-// others with an authorizer of its own inside the API server; pretending would grant too much or too little.
 func (s *Service) associate(_ context.Context, _ *wire.Call, in *associateIn) (*associateOut, error) {
-	if !slices.ContainsFunc(accessPolicies, func(n string) bool { return policyPrefix+n == in.PolicyARN }) {
-		return nil, invalidParameter(in.Name, "The specified policyArn is invalid: %s", in.PolicyARN)
-	}
-	switch {
-	case in.AccessScope.Type == "cluster" && len(in.AccessScope.Namespaces) > 0:
-		return nil, invalidParameter(in.Name, "The accessScope of type cluster cannot have namespaces")
-	case in.AccessScope.Type != "cluster" && in.AccessScope.Type != "namespace":
-		return nil, invalidParameter(in.Name, "The accessScope type must be one of cluster, namespace")
-	case in.PolicyARN != clusterAdminPolicy || in.AccessScope.Type != "cluster":
-		return nil, unsupported("access policy %s with %s scope; it has AmazonEKSClusterAdminPolicy with cluster scope, or give the access entry kubernetesGroups and bind them with RBAC", in.PolicyARN, in.AccessScope.Type)
+	if err := in.check(); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,8 +78,10 @@ func (s *Service) associate(_ context.Context, _ *wire.Call, in *associateIn) (*
 	if err != nil {
 		return nil, err
 	}
-	if e.kind != "STANDARD" {
+	if auto := in.PolicyARN == autoNodePolicy; e.kind != standard && !(e.kind == ec2Auto && auto) {
 		return nil, invalidRequest(c.name, "Access policies cannot be associated with an access entry of type %s", e.kind)
+	} else if auto && e.kind == standard {
+		return nil, unsupported("access policy %s for an access entry of type %s", in.PolicyARN, e.kind)
 	}
 	now := time.Now()
 	a := e.policies[in.PolicyARN]
@@ -99,9 +89,41 @@ func (s *Service) associate(_ context.Context, _ *wire.Call, in *associateIn) (*
 		a = &association{at: now}
 		e.policies[in.PolicyARN] = a
 	}
-	a.scope, a.modified = accessScope{Type: in.AccessScope.Type, Namespaces: []string{}}, now
+	a.scope, a.modified = accessScope{Type: in.AccessScope.Type, Namespaces: append([]string{}, in.AccessScope.Namespaces...)}, now
+	s.enforce(c)
+	s.kick(c.name)
 	return &associateOut{c.name, e.principal, a.view(in.PolicyARN)}, nil
 }
+
+// check refuses what no access entry can be associated with. A namespace may have wildcards and need not exist.
+func (in *associateIn) check() error {
+	name := strings.TrimPrefix(in.PolicyARN, policyPrefix)
+	p, known := accessPolicies[name]
+	scope := in.AccessScope
+	switch {
+	case !known || name == in.PolicyARN:
+		return invalidParameter(in.Name, "The specified policyArn is invalid: %s", in.PolicyARN)
+	case scope.Type == "cluster" && len(scope.Namespaces) > 0:
+		return invalidParameter(in.Name, "The accessScope of type cluster cannot have namespaces")
+	case scope.Type != "cluster" && scope.Type != "namespace":
+		return invalidParameter(in.Name, "The accessScope type must be one of cluster, namespace")
+	case scope.Type == "namespace" && len(scope.Namespaces) == 0:
+		return invalidParameter(in.Name, "The accessScope of type namespace must have at least one namespace")
+	case p.serviceLinked:
+		return invalidParameter(in.Name, "The access policy %s is designated for AWS service-linked roles only and cannot be used with customer-managed roles", in.PolicyARN)
+	case p.rules == nil && in.PolicyARN != autoNodePolicy:
+		// AWS publishes what these are for and not what they allow; a guess would grant too much or too little.
+		return unsupported("access policy %s: AWS does not publish its rules", in.PolicyARN)
+	}
+	for _, n := range scope.Namespaces {
+		if !namespacePattern.MatchString(n) {
+			return invalidParameter(in.Name, "The namespace '%s' in the accessScope is invalid", n)
+		}
+	}
+	return nil
+}
+
+var namespacePattern = regexp.MustCompile(`^[a-z0-9*-]{1,63}$`)
 
 func (s *Service) disassociate(_ context.Context, _ *wire.Call, in *disassociateIn) (*empty, error) {
 	s.mu.Lock()
@@ -114,6 +136,7 @@ func (s *Service) disassociate(_ context.Context, _ *wire.Call, in *disassociate
 		return nil, notFound(c.name, "The specified policyArn is not associated with the access entry: %s", in.PolicyARN)
 	}
 	delete(e.policies, in.PolicyARN)
+	s.enforce(c)
 	return &empty{}, nil
 }
 
@@ -136,7 +159,7 @@ func (s *Service) listAssociated(_ context.Context, _ *wire.Call, in *listAssoci
 }
 
 func (s *Service) listAccessPolicies(_ context.Context, _ *wire.Call, in *listIn) (*listPoliciesOut, error) {
-	part, next, err := page(accessPolicies, in.MaxResults, in.NextToken)
+	part, next, err := page(sortedKeys(accessPolicies), in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}

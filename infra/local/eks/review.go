@@ -90,18 +90,16 @@ func (s *Service) authenticate(name, token string) (*reviewUser, error) {
 func (c *cluster) identify(principal string, now time.Time) (kind, username string, groups []string, err error) {
 	if c.access.AuthenticationMode != modeConfigMap {
 		if e := c.entries[principal]; e != nil && !now.Before(e.effective) {
-			groups := slices.Clone(e.groups)
-			if e.policies[clusterAdminPolicy] != nil {
-				groups = append(groups, "system:masters")
-			}
-			return e.kind, e.username, groups, nil
+			return e.kind, e.username, e.kubernetesGroups(), nil
 		}
 	}
 	switch {
 	case c.access.AuthenticationMode == modeAPI:
 		return "", "", nil, fmt.Errorf("the principal %s has no access entry in cluster %s", principal, c.name)
-	case c.configMapRoles[principal]:
-		return "EC2_LINUX", "system:node:{{EC2PrivateDNSName}}", []string{"system:bootstrappers", "system:nodes"}, nil
+	case c.configMapRoles[principal] != "":
+		kind := c.configMapRoles[principal]
+		id := nodeIdentities[kind]
+		return kind, id.username, append([]string{"system:bootstrappers"}, id.groups...), nil
 	case c.access.AuthenticationMode == modeConfigMap && principal == c.creator && *c.access.BootstrapClusterCreatorAdminPermissions:
 		return "STANDARD", "kubernetes-admin", []string{"system:masters"}, nil
 	}

@@ -85,8 +85,6 @@ func TestAccessEntries(t *testing.T) {
 		wantError(t, err, "InvalidParameterException", "cannot start with system:")
 		_, err = r.describeEntry(t.Context(), asAdmin(), &entryName{"c", "arn:aws:iam::111122223333:role/none"})
 		wantError(t, err, "ResourceNotFoundException", "The specified principalArn could not be found")
-		_, err = r.associate(t.Context(), asAdmin(), &associateIn{"c", user, policyPrefix + "AmazonEKSViewPolicy", accessScope{Type: "cluster"}})
-		wantError(t, err, "NotImplemented", "AmazonEKSViewPolicy")
 		if _, err := r.associate(t.Context(), asAdmin(), &associateIn{"c", user, clusterAdminPolicy, accessScope{Type: "cluster"}}); err != nil {
 			t.Fatal(err)
 		}

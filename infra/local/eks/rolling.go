@@ -42,8 +42,9 @@ func (s *Service) updateNodegroupVersion(_ context.Context, _ *wire.Call, in *up
 	if err != nil {
 		return nil, err
 	}
-	if minor(version) < minor(g.version) {
-		return nil, unsupported("rollback of a node group (UpdateNodegroupVersion from %s to %s)", g.version, version)
+	if minor(version) < minor(g.version)-1 {
+		// One minor back is what a rollback of the control plane asks of its node groups first.
+		return nil, invalidParameter(c.name, "Nodegroup Kubernetes version cannot be rolled back from %s to %s: only one minor version at a time", g.version, version)
 	}
 	custom, err := s.newTemplateVersion(g, in.LaunchTemplate)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 // Trust tells whether a role's trust policy lets a service assume it: the IAM service.
 type Trust interface {
 	CheckTrust(roleARN, servicePrincipal string) error
+	RoleTrust
 }
 
 // Tokens verifies the presigned GetCallerIdentity URL inside an EKS bearer token: the STS service.
@@ -32,6 +33,12 @@ type Options struct {
 	AutoScaling AutoScaling
 	IAM         Trust
 	STS         Tokens
+	// Keys checks the keys of encryption configurations. Nil takes every ARN that looks like a key's.
+	Keys Keys
+	// Logs gets the log group of control planes whose logs are switched on. Nil is none.
+	Logs Logs
+	// OldestPlane is the oldest minor that Launcher can start, "1.34" when empty: what one Kubernetes binary emulates.
+	OldestPlane string
 
 	// Dir holds one folder per cluster. Keep it short: a unix socket lives inside, and its path may have 103 bytes.
 	Dir string
@@ -90,6 +97,7 @@ func (s *Service) Close() {
 
 // ClusterInfo is what the assembly shows of a cluster.
 type ClusterInfo struct {
+	Region                string
 	Name, Version, Status string
 	Endpoint              string
 	CAData                string // base64 of PEM, as in a kubeconfig
@@ -103,7 +111,7 @@ func (s *Service) Clusters() []ClusterInfo {
 	var list []ClusterInfo
 	for _, name := range sortedKeys(s.clusters) {
 		c := s.clusters[name]
-		info := ClusterInfo{Name: name, Version: c.version, Status: c.status}
+		info := ClusterInfo{Region: s.w.Region, Name: name, Version: c.version, Status: c.status}
 		if c.plane != nil {
 			info.Endpoint, info.CAData, info.AdminKubeconfig = c.plane.Endpoint(), c.plane.CAData(), c.plane.AdminKubeconfig()
 		}
@@ -166,9 +174,14 @@ func removeAll(dir string) error {
 func (s *Service) API() *wire.Service {
 	ops := s.clusterOps()
 	ops = append(ops, s.nodegroupOps()...)
+	ops = append(ops, s.encryptionOps()...)
+	ops = append(ops, s.identityOps()...)
+	ops = append(ops, s.capabilityOps()...)
 	ops = append(ops, s.updateOps()...)
 	ops = append(ops, s.accessOps()...)
 	ops = append(ops, s.addonOps()...)
+	ops = append(ops, s.podIdentityOps()...)
+	ops = append(ops, s.fargateOps()...)
 	ops = append(ops, s.tagOps()...)
 	ops = append(ops, s.versionOps()...)
 	return &wire.Service{Name: "eks", Protocol: wire.RESTJSON, Ops: ops}

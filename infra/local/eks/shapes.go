@@ -24,11 +24,12 @@ type empty struct{}
 type tags map[string]string
 
 type vpcConfigRequest struct {
-	SubnetIDs             []string `json:"subnetIds"`
-	SecurityGroupIDs      []string `json:"securityGroupIds"`
-	EndpointPublicAccess  *bool    `json:"endpointPublicAccess"`
-	EndpointPrivateAccess *bool    `json:"endpointPrivateAccess"`
-	PublicAccessCIDRs     []string `json:"publicAccessCidrs"`
+	SubnetIDs              []string `json:"subnetIds"`
+	SecurityGroupIDs       []string `json:"securityGroupIds"`
+	EndpointPublicAccess   *bool    `json:"endpointPublicAccess"`
+	EndpointPrivateAccess  *bool    `json:"endpointPrivateAccess"`
+	PublicAccessCIDRs      []string `json:"publicAccessCidrs"`
+	ControlPlaneEgressMode string   `json:"controlPlaneEgressMode"`
 }
 
 type vpcConfig struct {
@@ -39,12 +40,26 @@ type vpcConfig struct {
 	EndpointPublicAccess   bool     `json:"endpointPublicAccess"`
 	EndpointPrivateAccess  bool     `json:"endpointPrivateAccess"`
 	PublicAccessCIDRs      []string `json:"publicAccessCidrs"`
+	ControlPlaneEgressMode string   `json:"controlPlaneEgressMode"`
 }
 
+// networkConfig is the request as well as the answer: a request has no IPv6 block, for EKS makes it up.
 type networkConfig struct {
-	ServiceIPv4CIDR      string          `json:"serviceIpv4Cidr,omitempty"`
-	IPFamily             string          `json:"ipFamily,omitempty"`
-	ElasticLoadBalancing *enabledSetting `json:"elasticLoadBalancing,omitempty"`
+	ServiceIPv4CIDR      string         `json:"serviceIpv4Cidr,omitempty"`
+	ServiceIPv6CIDR      string         `json:"serviceIpv6Cidr,omitempty"`
+	IPFamily             string         `json:"ipFamily,omitempty"`
+	ElasticLoadBalancing *loadBalancing `json:"elasticLoadBalancing,omitempty"`
+}
+
+type loadBalancing struct {
+	Enabled    *bool       `json:"enabled,omitempty"`
+	GatewayAPI *gatewayAPI `json:"gatewayApi,omitempty"`
+}
+
+type gatewayAPI struct {
+	CRDs *struct {
+		Managed *bool `json:"managed,omitempty"`
+	} `json:"crds,omitempty"`
 }
 
 type enabledSetting struct {
@@ -81,46 +96,42 @@ type upgradePolicy struct {
 	SupportType string `json:"supportType"`
 }
 
-// beyond are the members of CreateCluster and UpdateClusterConfig that the embedded cloud has no behaviour for.
-type beyond struct {
-	OutpostConfig              json.RawMessage `json:"outpostConfig"`
-	RemoteNetworkConfig        json.RawMessage `json:"remoteNetworkConfig"`
-	ComputeConfig              *enabledSetting `json:"computeConfig"`
-	StorageConfig              *storageConfig  `json:"storageConfig"`
-	ControlPlaneScalingConfig  *scalingTier    `json:"controlPlaneScalingConfig"`
-	KubeAPIServerConfig        json.RawMessage `json:"kubeApiServerConfig"`
-	KubeControllerConfig       json.RawMessage `json:"kubeControllerManagerConfig"`
-	KubeSchedulerConfig        json.RawMessage `json:"kubeSchedulerConfig"`
-	ControlPlaneEgressMode     string          `json:"controlPlaneEgressMode"`
-	BootstrapSelfManagedAddons *bool           `json:"bootstrapSelfManagedAddons"`
+type computeConfig struct {
+	Enabled     *bool    `json:"enabled,omitempty"`
+	NodePools   []string `json:"nodePools,omitempty"`
+	NodeRoleARN string   `json:"nodeRoleArn,omitempty"`
 }
 
 type storageConfig struct {
-	BlockStorage enabledSetting `json:"blockStorage"`
+	BlockStorage *struct {
+		Enabled *bool `json:"enabled,omitempty"`
+	} `json:"blockStorage,omitempty"`
 }
 
 type scalingTier struct {
 	Tier string `json:"tier"`
 }
 
-func (b beyond) check() error {
-	switch {
-	case present(b.OutpostConfig):
-		return unsupported("outpostConfig")
-	case present(b.RemoteNetworkConfig):
-		return unsupported("remoteNetworkConfig (hybrid nodes)")
-	case b.ComputeConfig != nil && b.ComputeConfig.Enabled, b.StorageConfig != nil && b.StorageConfig.BlockStorage.Enabled:
-		return unsupported("EKS Auto Mode (computeConfig, storageConfig)")
-	case b.ControlPlaneScalingConfig != nil && b.ControlPlaneScalingConfig.Tier != "" && b.ControlPlaneScalingConfig.Tier != "standard":
-		return unsupported("controlPlaneScalingConfig.tier %s", b.ControlPlaneScalingConfig.Tier)
-	case present(b.KubeAPIServerConfig), present(b.KubeControllerConfig), present(b.KubeSchedulerConfig):
-		return unsupported("control plane component configuration")
-	case b.ControlPlaneEgressMode != "" && b.ControlPlaneEgressMode != "AWS_MANAGED":
-		return unsupported("controlPlaneEgressMode %s", b.ControlPlaneEgressMode)
-	case b.BootstrapSelfManagedAddons != nil && !*b.BootstrapSelfManagedAddons:
-		return unsupported("bootstrapSelfManagedAddons false: every control plane here has coredns, kube-proxy and vpc-cni")
-	}
-	return nil
+type remoteNetworks struct {
+	Nodes *[]remoteCIDRs `json:"remoteNodeNetworks,omitempty"`
+	Pods  *[]remoteCIDRs `json:"remotePodNetworks,omitempty"`
+}
+
+type remoteCIDRs struct {
+	CIDRs []string `json:"cidrs"`
+}
+
+type outpostConfig struct {
+	OutpostARNs              []string   `json:"outpostArns"`
+	ControlPlaneInstanceType string     `json:"controlPlaneInstanceType"`
+	ControlPlanePlacement    *placement `json:"controlPlanePlacement,omitempty"`
+	EtcdInstanceType         string     `json:"etcdInstanceType,omitempty"`
+	EtcdPlacement            *placement `json:"etcdPlacement,omitempty"`
+}
+
+type placement struct {
+	GroupName   string `json:"groupName,omitempty"`
+	SpreadLevel string `json:"spreadLevel,omitempty"`
 }
 
 func present(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
@@ -156,6 +167,19 @@ type clusterShape struct {
 	UpgradePolicy           upgradePolicy      `json:"upgradePolicy"`
 	ZonalShiftConfig        *enabledSetting    `json:"zonalShiftConfig,omitempty"`
 	DeletionProtection      bool               `json:"deletionProtection"`
+	ID                      string             `json:"id,omitempty"`
+	OutpostConfig           *outpostConfig     `json:"outpostConfig,omitempty"`
+	RemoteNetworkConfig     *remoteNetworks    `json:"remoteNetworkConfig,omitempty"`
+	ComputeConfig           computeShape       `json:"computeConfig"`
+	StorageConfig           storageConfig      `json:"storageConfig"`
+	ScalingConfig           scalingTier        `json:"controlPlaneScalingConfig"`
+	components
+}
+
+type computeShape struct {
+	Enabled     bool     `json:"enabled"`
+	NodePools   []string `json:"nodePools"`
+	NodeRoleARN string   `json:"nodeRoleArn,omitempty"`
 }
 
 type identity struct {

@@ -52,6 +52,17 @@ func (s *Service) tagsOf(arn string) *tags {
 				return &e.tags
 			}
 		}
+		if c.idp != nil && c.idp.arn == arn {
+			return &c.idp.tags
+		}
+		for _, p := range c.capabilities {
+			if p.arn == arn {
+				return &p.tags
+			}
+		}
+		if t := c.tagsOfChild(arn); t != nil {
+			return t
+		}
 		for _, a := range c.addons {
 			if a.arn == arn {
 				return &a.tags

@@ -18,7 +18,8 @@ const (
 // update is one asynchronous change, EKS's only reliable witness of what is going on.
 type update struct {
 	id, status, kind string
-	nodegroup, addon string // what it is about; both empty for the cluster
+	nodegroup, addon string // what it is about; empty for the cluster, as is capability
+	capability       string
 	params           []updateParam
 	errors           []updateError
 	created          time.Time
@@ -62,12 +63,16 @@ func (u *update) view() *updateOut {
 // running is the update in progress of the cluster, node group or add-on. The caller holds s.mu.
 func (c *cluster) running(nodegroup, addon string) *update {
 	i := slices.IndexFunc(c.updates, func(u *update) bool {
-		return u.status == inProgress && u.nodegroup == nodegroup && u.addon == addon
+		return u.status == inProgress && u.nodegroup == nodegroup && u.addon == addon && u.capability == ""
 	})
 	if i < 0 {
 		return nil
 	}
 	return c.updates[i]
+}
+
+func (u *update) about(nodegroup, addon, capability string) bool {
+	return u.nodegroup == nodegroup && u.addon == addon && u.capability == capability
 }
 
 // repeated finds the update that the same request has started already. The caller holds s.mu.
@@ -161,14 +166,14 @@ func (s *Service) updateOps() []wire.Op {
 	}
 }
 
-// subject finds the cluster and checks that the node group or add-on, where one is named, exists. The caller holds s.mu.
+// subject finds the cluster and checks that the node group, add-on or capability, where one is named, exists. The caller holds s.mu.
 func (s *Service) subject(name, nodegroup, addon, capability string) (*cluster, error) {
 	c := s.clusters[name]
 	switch {
 	case c == nil:
 		return nil, noCluster(name)
-	case capability != "":
-		return nil, unsupported("EKS Capabilities (capabilityName)")
+	case capability != "" && c.capabilities[capability] == nil:
+		return nil, noCapability(name, capability)
 	case nodegroup != "" && c.nodegroups[nodegroup] == nil:
 		return nil, noNodegroup(name, nodegroup)
 	case addon != "" && c.addons[addon] == nil:
@@ -185,7 +190,7 @@ func (s *Service) describeUpdate(_ context.Context, _ *wire.Call, in *describeUp
 		return nil, err
 	}
 	for _, u := range c.updates {
-		if u.id == in.UpdateID && u.nodegroup == in.NodegroupName && u.addon == in.AddonName {
+		if u.id == in.UpdateID && u.about(in.NodegroupName, in.AddonName, in.Capability) {
 			return u.view(), nil
 		}
 	}
@@ -201,7 +206,7 @@ func (s *Service) listUpdates(_ context.Context, _ *wire.Call, in *listUpdatesIn
 	}
 	var ids []string
 	for _, u := range c.updates {
-		if u.nodegroup == in.NodegroupName && u.addon == in.AddonName {
+		if u.about(in.NodegroupName, in.AddonName, in.Capability) {
 			ids = append(ids, u.id)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/ekspedite/ekspedite/infra/local/wire"
 )
 
-// release is one Kubernetes minor that EKS offers. Dates: endoflife.date of 2026-08-22 and AWS's policy of 14 months of
-// standard and 12 of extended support; 1.37's are what the policy and the usual lag give.
+// release is one Kubernetes minor that EKS offers, or has offered. Dates: endoflife.date of 2026-08-22 and AWS's policy
+// of 14 months of standard and 12 of extended support; 1.37's are what the policy and the usual lag give.
 type release struct {
 	version, patch                   string
 	released, standardEnd, extendEnd string
@@ -25,6 +25,15 @@ var releases = []release{
 	{"1.36", "1.36.6", "2026-06-02", "2027-08-02", "2028-08-02", "20261112"},
 	{"1.35", "1.35.10", "2026-01-27", "2027-03-27", "2028-03-27", "20261112"},
 	{"1.34", "1.34.13", "2025-10-02", "2026-12-02", "2027-12-02", "20261112"},
+	{"1.33", "1.33.13", "2025-05-29", "2026-07-29", "2027-07-29", "20261112"},
+	{"1.32", "1.32.13", "2025-01-23", "2026-03-23", "2027-03-23", "20261112"},
+	{"1.31", "1.31.14", "2024-09-26", "2025-11-26", "2026-11-26", "20261112"},
+}
+
+// retired are the minors that EKS shows in DescribeClusterVersions but runs no more.
+var retired = []release{
+	{"1.30", "1.30.14", "2024-05-23", "2025-07-23", "2026-07-23", ""},
+	{"1.29", "1.29.15", "2024-01-23", "2025-03-23", "2026-03-23", ""},
 }
 
 // defaultVersion is what CreateCluster takes when asked for none.
@@ -38,9 +47,10 @@ func findRelease(version string) (release, bool) {
 	return releases[i], true
 }
 
+// supportedVersion is true until the end of extended support.
 func supportedVersion(v string) bool {
-	_, ok := findRelease(v)
-	return ok
+	r, ok := findRelease(v)
+	return ok && time.Now().Before(day(r.extendEnd))
 }
 
 // minor is 36 for "1.36", and -1 for what is no version.
@@ -70,16 +80,18 @@ type describeVersionsIn struct {
 }
 
 type clusterVersion struct {
-	ClusterVersion           string     `json:"clusterVersion"`
-	ClusterType              string     `json:"clusterType"`
-	DefaultPlatformVersion   string     `json:"defaultPlatformVersion"`
-	DefaultVersion           bool       `json:"defaultVersion"`
-	ReleaseDate              *wire.Time `json:"releaseDate"`
-	EndOfStandardSupportDate *wire.Time `json:"endOfStandardSupportDate"`
-	EndOfExtendedSupportDate *wire.Time `json:"endOfExtendedSupportDate"`
-	Status                   string     `json:"status"`
-	VersionStatus            string     `json:"versionStatus"`
-	KubernetesPatchVersion   string     `json:"kubernetesPatchVersion"`
+	ClusterVersion           string         `json:"clusterVersion"`
+	ClusterType              string         `json:"clusterType"`
+	DefaultPlatformVersion   string         `json:"defaultPlatformVersion"`
+	DefaultVersion           bool           `json:"defaultVersion"`
+	ReleaseDate              *wire.Time     `json:"releaseDate"`
+	EndOfStandardSupportDate *wire.Time     `json:"endOfStandardSupportDate"`
+	EndOfExtendedSupportDate *wire.Time     `json:"endOfExtendedSupportDate"`
+	Status                   string         `json:"status"`
+	VersionStatus            string         `json:"versionStatus"`
+	KubernetesPatchVersion   string         `json:"kubernetesPatchVersion"`
+	ScalingTiers             []tierInfo     `json:"controlPlaneScalingTiers"`
+	Components               *componentInfo `json:"controlPlaneComponentConfig,omitempty"`
 }
 
 type describeVersionsOut struct {
@@ -98,7 +110,7 @@ func (s *Service) describeClusterVersions(_ context.Context, _ *wire.Call, in *d
 		return nil, unsupported("clusterType %s", in.ClusterType)
 	}
 	known := map[string]clusterVersion{}
-	for _, r := range releases {
+	for _, r := range slices.Concat(releases, retired) {
 		v := r.view(time.Now())
 		switch {
 		case in.DefaultOnly && !v.DefaultVersion,
@@ -126,7 +138,10 @@ func (r release) view(now time.Time) clusterVersion {
 	v := clusterVersion{
 		ClusterVersion: r.version, ClusterType: "eks", DefaultPlatformVersion: platformVersion(1), DefaultVersion: r.version == defaultVersion,
 		ReleaseDate: wire.At(day(r.released)), EndOfStandardSupportDate: wire.At(standard), EndOfExtendedSupportDate: wire.At(extended),
-		KubernetesPatchVersion: r.patch, VersionStatus: "STANDARD_SUPPORT",
+		KubernetesPatchVersion: r.patch, VersionStatus: "STANDARD_SUPPORT", ScalingTiers: scalingTiers,
+	}
+	if minor(r.version) >= firstConfigurable {
+		v.Components = versionComponents
 	}
 	switch {
 	case now.After(extended):

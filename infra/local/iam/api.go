@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"encoding/xml"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -15,8 +16,8 @@ import (
 // API is the service for the gateway.
 func (s *Service) API() *wire.Service {
 	return &wire.Service{
-		Name: "iam", Protocol: wire.Query, XMLNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
-		Ops: slices.Concat(s.roleOps(), s.rolePolicyOps(), s.policyOps(), s.profileOps(), s.providerOps(), s.userOps()),
+		Name: "iam", Global: true, Protocol: wire.Query, XMLNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
+		Ops: slices.Concat(s.roleOps(), s.linkedRoleOps(), s.rolePolicyOps(), s.policyOps(), s.versionOps(), s.profileOps(), s.providerOps(), s.userOps(), s.simulateOps()),
 	}
 }
 
@@ -30,9 +31,12 @@ type request struct {
 	OnlyAttached                                                                   bool
 	Url, OpenIDConnectProviderArn                                                  string
 	ClientIDList, ThumbprintList, TagKeys                                          []string
+	Thumbprint, ClientID, DeletionTaskId, PolicyUsageFilter, EntityFilter          string
+	SetAsDefault                                                                   bool
 	Tags                                                                           []Tag
-	PolicySourceArn                                                                string
-	ActionNames, ResourceArns, PolicyInputList                                     []string
+	PolicySourceArn, ResourcePolicy, CallerArn, ResourceOwner                      string
+	ActionNames, ResourceArns, PolicyInputList, PermissionsBoundaryPolicyInputList []string
+	ResourceHandlingOption                                                         string
 	ContextEntries                                                                 []contextEntry
 	Marker                                                                         string
 	MaxItems                                                                       int
@@ -193,4 +197,22 @@ func page[T any](items []T, name func(T) string, marker string, limit int) ([]T,
 		return items, Page{}, nil
 	}
 	return items[:limit], Page{IsTruncated: true, Marker: name(items[limit-1])}, nil
+}
+
+// pageAt cuts a list whose items have no order of their own. The marker is the position of the next item.
+func pageAt[T any](items []T, marker string, limit int) ([]T, Page, error) {
+	type at struct {
+		position string
+		item     T
+	}
+	var all []at
+	for i, item := range items {
+		all = append(all, at{fmt.Sprintf("%08d", i), item})
+	}
+	cut, p, err := page(all, func(a at) string { return a.position }, marker, limit)
+	var out []T
+	for _, a := range cut {
+		out = append(out, a.item)
+	}
+	return out, p, err
 }

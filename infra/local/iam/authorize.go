@@ -43,7 +43,19 @@ func (s *Service) decide(who wire.Principal, need wire.Need) policy.Decision {
 		return policy.Decision{Reason: "because " + err.Error()}
 	}
 	identity, boundary := s.documents(r)
-	return policy.Evaluate(identity, boundary, nil, s.request(who, need))
+	request := s.request(who, need)
+	if len(need.Policy) == 0 {
+		return policy.Evaluate(identity, boundary, nil, request)
+	}
+	own, err := policy.Parse(need.Policy)
+	if err != nil { // the service that stored it checked it
+		return policy.Decision{Reason: "because the resource's policy cannot be read: " + err.Error()}
+	}
+	own.Name = "resource/" + need.Resource
+	if t := policy.Trusts(own, request); need.PolicyMust && !t.Allowed && t.Denied == nil {
+		return policy.Decision{Reason: "because no resource-based policy allows the " + need.Action + " action"}
+	}
+	return policy.Evaluate(identity, boundary, &own, request)
 }
 
 // request adds the global condition keys. The caller holds s.mu.
@@ -81,7 +93,7 @@ func (s *Service) request(who wire.Principal, need wire.Need) policy.Request {
 }
 
 // deniedWith400 are the services whose access denial has HTTP status 400, because they speak awsJson; the others answer 403.
-var deniedWith400 = []string{"dynamodb", "events", "logs", "ssm", "codepipeline", "ecs"}
+var deniedWith400 = []string{"dynamodb", "events", "logs", "ssm", "codepipeline", "ecs", "kms", "servicequotas", "pricing"}
 
 // refusal is the service's own kind of access-denied error.
 func refusal(caller string, need wire.Need, reason string) *wire.Error {
@@ -93,7 +105,7 @@ func refusal(caller string, need wire.Need, reason string) *wire.Error {
 	msg := "User: " + caller + " is not authorized to perform: " + action
 	if need.Resource != "*" {
 		msg += " on resource: " + need.Resource
-	} else if service == "eks" || service == "events" || service == "dynamodb" || service == "logs" || service == "lambda" {
+	} else if service == "eks" || service == "events" || service == "dynamodb" || service == "logs" || service == "lambda" || service == "kms" || service == "ssm" || service == "servicequotas" || service == "pricing" {
 		msg += " on resource: *"
 	}
 	if reason != "" {

@@ -4,24 +4,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/iam/policy"
 	"github.com/ekspedite/ekspedite/infra/local/wire"
 )
 
 type attachedXML struct{ PolicyName, PolicyArn string }
-
-type policyXML struct {
-	PolicyName, PolicyId, Arn, Path string
-	DefaultVersionId                string
-	AttachmentCount                 int
-	PermissionsBoundaryUsageCount   int
-	IsAttachable                    bool
-	Description                     string `xml:",omitempty"`
-	CreateDate, UpdateDate          *wire.Time
-	Tags                            []Tag `xml:"Tags>member,omitempty"`
-}
 
 func baseName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
@@ -71,7 +59,46 @@ func (s *Service) rolePolicyOps() []wire.Op {
 			delete(r.inline, in.PolicyName)
 			return nil, nil
 		}),
+		s.withBoundary("PutRolePermissionsBoundary", func(r *role, in *request) (any, error) {
+			if !s.policyExists(in.PermissionsBoundary) {
+				return nil, notFound("Scope ARN: %s does not exist or is not attachable.", in.PermissionsBoundary)
+			}
+			r.boundary = in.PermissionsBoundary
+			return nil, nil
+		}),
+		s.withBoundary("DeleteRolePermissionsBoundary", func(r *role, _ *request) (any, error) {
+			if r.boundary == "" {
+				return nil, notFound("The role with name %s does not have a permissions boundary.", r.name)
+			}
+			r.boundary = ""
+			return nil, nil
+		}),
 	}
+}
+
+// withBoundary is an operation on a role's permissions boundary. iam:PermissionsBoundary is the one that the request
+// names or, when it names none, the one that the role has.
+func (s *Service) withBoundary(name string, do func(*role, *request) (any, error)) wire.Op {
+	return s.op(name, func(in *request) []wire.Need {
+		n := s.onRole(name)(in)
+		boundary := in.PermissionsBoundary
+		if r := s.roles[in.RoleName]; r != nil && boundary == "" {
+			boundary = r.boundary
+		}
+		if boundary != "" {
+			n[0].Context["iam:PermissionsBoundary"] = []string{boundary}
+		}
+		return n
+	}, func(in *request) (any, error) {
+		r := s.roles[in.RoleName]
+		if r == nil {
+			return nil, notFound("The role with name %s cannot be found.", in.RoleName)
+		}
+		if err := modifiable(r); err != nil {
+			return nil, err
+		}
+		return do(r, in)
+	})
 }
 
 // inlineLimit is IAM's quota for all inline policies of a role together; white space does not count.
@@ -99,124 +126,3 @@ func (r *role) put(name, document string) error {
 }
 
 func length(document string) int { return len(strings.Join(strings.Fields(document), "")) }
-
-// policyOps are the managed policies.
-func (s *Service) policyOps() []wire.Op {
-	on := func(action string) func(*request) []wire.Need {
-		return func(in *request) []wire.Need {
-			n := wire.Need{Action: "iam:" + action, Resource: in.PolicyArn, Context: map[string][]string{}}
-			if p := s.policies[in.PolicyArn]; p != nil {
-				resourceTags(n.Context, p.tags)
-			}
-			return []wire.Need{n}
-		}
-	}
-	return []wire.Op{
-		s.op("CreatePolicy", func(in *request) []wire.Need {
-			path := in.Path
-			_ = checkPath(&path)
-			n := wire.Need{Action: "iam:CreatePolicy", Resource: s.arn("policy" + path + in.PolicyName), Context: requestTags(in.Tags)}
-			if len(in.Tags) == 0 {
-				return []wire.Need{n}
-			}
-			return []wire.Need{n, {Action: "iam:TagPolicy", Resource: n.Resource, Context: n.Context}}
-		}, func(in *request) (any, error) {
-			p, err := s.newPolicy(in)
-			if err != nil {
-				return nil, err
-			}
-			return struct{ Policy policyXML }{s.policyXML(p.arn)}, nil
-		}),
-		s.op("GetPolicy", on("GetPolicy"), func(in *request) (any, error) {
-			if !s.policyExists(in.PolicyArn) {
-				return nil, notFound("Policy %s was not found.", in.PolicyArn)
-			}
-			return struct{ Policy policyXML }{s.policyXML(in.PolicyArn)}, nil
-		}),
-		s.op("GetPolicyVersion", on("GetPolicyVersion"), s.getPolicyVersion),
-		s.op("DeletePolicy", on("DeletePolicy"), func(in *request) (any, error) {
-			if s.policies[in.PolicyArn] == nil {
-				return nil, notFound("Policy %s was not found.", in.PolicyArn)
-			}
-			if attached, bounds := s.attachments(in.PolicyArn); attached+bounds > 0 {
-				return nil, conflict("Cannot delete a policy attached to entities.")
-			}
-			delete(s.policies, in.PolicyArn)
-			return nil, nil
-		}),
-	}
-}
-
-func (s *Service) newPolicy(in *request) (*managed, error) {
-	if err := checkName("policyName", in.PolicyName, 128); err != nil {
-		return nil, err
-	}
-	path := in.Path
-	if err := checkPath(&path); err != nil {
-		return nil, err
-	}
-	if err := checkTags(in.Tags); err != nil {
-		return nil, err
-	}
-	arn := s.arn("policy" + path + in.PolicyName)
-	t, err := parse(arn, in.PolicyDocument, policy.Identity)
-	if err != nil {
-		return nil, err
-	}
-	if length(in.PolicyDocument) > 6144 {
-		return nil, wire.Errf("LimitExceeded", "Cannot exceed quota for PolicySize: 6144").WithStatus(http.StatusConflict)
-	}
-	for _, p := range s.policies {
-		if strings.EqualFold(p.name, in.PolicyName) {
-			return nil, exists("A policy called %s already exists. Duplicate names are not allowed.", in.PolicyName)
-		}
-	}
-	p := &managed{name: in.PolicyName, path: path, id: s.id("ANPA"), arn: arn, description: in.Description, created: time.Now(), text: t, tags: merge(nil, in.Tags)}
-	s.policies[arn] = p
-	return p, nil
-}
-
-func (s *Service) attachments(arn string) (attached, boundaries int) {
-	for _, r := range s.roles {
-		if slices.Contains(r.attached, arn) {
-			attached++
-		}
-		if r.boundary == arn {
-			boundaries++
-		}
-	}
-	return attached, boundaries
-}
-
-func (s *Service) policyXML(arn string) policyXML {
-	attached, bounds := s.attachments(arn)
-	out := policyXML{PolicyName: baseName(arn), Arn: arn, DefaultVersionId: "v1", AttachmentCount: attached, PermissionsBoundaryUsageCount: bounds, IsAttachable: true}
-	if p := s.policies[arn]; p != nil {
-		out.PolicyId, out.Path, out.Description, out.Tags = p.id, p.path, p.description, p.tags
-		out.CreateDate, out.UpdateDate = wire.At(p.created), wire.At(p.created)
-		return out
-	}
-	out.PolicyId = "ANPAEKSPEDITEAWSMANAGED"
-	out.Path = strings.TrimSuffix(strings.TrimPrefix(arn, "arn:aws:iam::aws:policy"), out.PolicyName)
-	return out
-}
-
-func (s *Service) getPolicyVersion(in *request) (any, error) {
-	raw, created := "", (*wire.Time)(nil)
-	if p := s.policies[in.PolicyArn]; p != nil {
-		raw, created = p.text.raw, wire.At(p.created)
-	} else if t, ok := awsManaged()[in.PolicyArn]; ok {
-		raw = t.raw
-	} else {
-		return nil, notFound("Policy %s was not found.", in.PolicyArn)
-	}
-	if in.VersionId != "v1" {
-		return nil, notFound("Policy %s version %s does not exist or is not attachable.", in.PolicyArn, in.VersionId)
-	}
-	type version struct {
-		Document, VersionId string
-		IsDefaultVersion    bool
-		CreateDate          *wire.Time
-	}
-	return struct{ PolicyVersion version }{version{encoded(raw), "v1", true, created}}, nil
-}

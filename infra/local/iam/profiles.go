@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"net/http"
 	"strings"
 	"time"
 
@@ -26,6 +25,9 @@ func (s *Service) profileXML(p *profile) profileXML {
 func (s *Service) onProfile(action string) func(*request) []wire.Need {
 	return func(in *request) []wire.Need {
 		n := wire.Need{Action: "iam:" + action, Resource: s.arn("instance-profile/" + in.InstanceProfileName), Context: requestTags(in.Tags)}
+		if in.TagKeys != nil {
+			n.Context["aws:TagKeys"] = in.TagKeys
+		}
 		if p := s.profiles[in.InstanceProfileName]; p != nil {
 			n.Resource = p.arn
 			resourceTags(n.Context, p.tags)
@@ -69,6 +71,23 @@ func (s *Service) profileOps() []wire.Op {
 			delete(s.profiles, p.name)
 			return nil, nil
 		}),
+		s.op("ListInstanceProfiles", needs("iam:ListInstanceProfiles", s.arn("instance-profile/")), func(in *request) (any, error) {
+			var list []profileXML
+			for _, name := range sorted(s.profiles) {
+				if strings.HasPrefix(s.profiles[name].path, in.PathPrefix) {
+					p := s.profileXML(s.profiles[name])
+					p.Tags = nil // lists leave them out
+					list = append(list, p)
+				}
+			}
+			return profileList(list, in)
+		}),
+		s.withProfile("TagInstanceProfile", nil, func(p *profile, in *request) (any, error) { return nil, setTags(&p.tags, in.Tags) }),
+		s.withProfile("UntagInstanceProfile", nil, func(p *profile, in *request) (any, error) {
+			p.tags = remove(p.tags, in.TagKeys)
+			return nil, nil
+		}),
+		s.withProfile("ListInstanceProfileTags", nil, func(p *profile, in *request) (any, error) { return tagList(p.tags, in) }),
 		// To put a role into a profile is to pass it to EC2.
 		s.withProfile("AddRoleToInstanceProfile", func(in *request) []wire.Need {
 			n := s.onRole("PassRole")(in)
@@ -89,13 +108,17 @@ func (s *Service) profileOps() []wire.Op {
 					list = append(list, s.profileXML(s.profiles[name]))
 				}
 			}
-			list, p, err := page(list, func(p profileXML) string { return p.InstanceProfileName }, in.Marker, in.MaxItems)
-			return struct {
-				InstanceProfiles []profileXML `xml:"InstanceProfiles>member"`
-				Page
-			}{list, p}, err
+			return profileList(list, in)
 		}),
 	}
+}
+
+func profileList(list []profileXML, in *request) (any, error) {
+	list, p, err := page(list, func(p profileXML) string { return p.InstanceProfileName }, in.Marker, in.MaxItems)
+	return struct {
+		InstanceProfiles []profileXML `xml:"InstanceProfiles>member"`
+		Page
+	}{list, p}, err
 }
 
 func (s *Service) newProfile(in *request) (*profile, error) {
@@ -112,6 +135,9 @@ func (s *Service) newProfile(in *request) (*profile, error) {
 	if s.profiles[in.InstanceProfileName] != nil {
 		return nil, exists("Instance Profile %s already exists.", in.InstanceProfileName)
 	}
+	if len(s.profiles) >= maxProfiles {
+		return nil, quota("InstanceProfilesPerAccount", maxProfiles)
+	}
 	p := &profile{name: in.InstanceProfileName, path: path, id: s.id("AIPA"), arn: s.arn("instance-profile" + path + in.InstanceProfileName), created: time.Now(), tags: merge(nil, in.Tags)}
 	s.profiles[p.name] = p
 	return p, nil
@@ -122,61 +148,8 @@ func (s *Service) addToProfile(p *profile, roleName string) error {
 	case s.roles[roleName] == nil:
 		return notFound("The role with name %s cannot be found.", roleName)
 	case p.role != "":
-		return wire.Errf("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1").WithStatus(http.StatusConflict)
+		return quota("InstanceSessionsPerInstanceProfile", 1)
 	}
 	p.role = roleName
 	return nil
-}
-
-// providerOps are the OpenID Connect providers, for IAM roles for service accounts.
-func (s *Service) providerOps() []wire.Op {
-	on := func(action string) func(*request) []wire.Need {
-		return func(in *request) []wire.Need {
-			return []wire.Need{{Action: "iam:" + action, Resource: in.OpenIDConnectProviderArn}}
-		}
-	}
-	return []wire.Op{
-		s.op("CreateOpenIDConnectProvider", func(in *request) []wire.Need {
-			return []wire.Need{{Action: "iam:CreateOpenIDConnectProvider", Resource: s.arn("oidc-provider/" + strings.TrimPrefix(in.Url, "https://")), Context: requestTags(in.Tags)}}
-		}, func(in *request) (any, error) {
-			host, ok := strings.CutPrefix(in.Url, "https://")
-			if !ok || host == "" {
-				return nil, wire.Errf("ValidationError", "Invalid Open ID Connect Provider URL")
-			}
-			p := &oidcProvider{arn: s.arn("oidc-provider/" + strings.TrimSuffix(host, "/")), url: strings.TrimSuffix(host, "/"),
-				clients: in.ClientIDList, thumbprint: in.ThumbprintList, created: time.Now(), tags: merge(nil, in.Tags)}
-			if s.providers[p.arn] != nil {
-				return nil, exists("Provider with url %s already exists.", in.Url)
-			}
-			s.providers[p.arn] = p
-			return struct{ OpenIDConnectProviderArn string }{p.arn}, nil
-		}),
-		s.op("GetOpenIDConnectProvider", on("GetOpenIDConnectProvider"), func(in *request) (any, error) {
-			p := s.providers[in.OpenIDConnectProviderArn]
-			if p == nil {
-				return nil, notFound("OpenIDConnect Provider not found for arn %s", in.OpenIDConnectProviderArn)
-			}
-			return struct {
-				Url            string
-				ClientIDList   []string `xml:"ClientIDList>member"`
-				ThumbprintList []string `xml:"ThumbprintList>member"`
-				CreateDate     wire.Time
-				Tags           []Tag `xml:"Tags>member,omitempty"`
-			}{p.url, p.clients, p.thumbprint, wire.Time{Time: p.created}, p.tags}, nil
-		}),
-		s.op("ListOpenIDConnectProviders", needs("iam:ListOpenIDConnectProviders", "*"), func(*request) (any, error) {
-			type entry struct{ Arn string }
-			var list []entry
-			for _, arn := range sorted(s.providers) {
-				list = append(list, entry{arn})
-			}
-			return struct {
-				List []entry `xml:"OpenIDConnectProviderList>member"`
-			}{list}, nil
-		}),
-		s.op("DeleteOpenIDConnectProvider", on("DeleteOpenIDConnectProvider"), func(in *request) (any, error) {
-			delete(s.providers, in.OpenIDConnectProviderArn) // IAM does not mind if there is none
-			return nil, nil
-		}),
-	}
 }

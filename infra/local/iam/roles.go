@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -78,11 +77,18 @@ func (s *Service) withRole(name string, do func(*role, *request) (any, error)) w
 // withOwnRole is one that changes the role: a service's own role cannot be.
 func (s *Service) withOwnRole(name string, do func(*role, *request) (any, error)) wire.Op {
 	return s.withRole(name, func(r *role, in *request) (any, error) {
-		if r.serviceLinked != "" {
-			return nil, wire.Errf("UnmodifiableEntity", "Cannot perform the operation on the protected role '%s' - this role is only modifiable by AWS", r.name)
+		if err := modifiable(r); err != nil {
+			return nil, err
 		}
 		return do(r, in)
 	})
+}
+
+func modifiable(r *role) error {
+	if r.serviceLinked == "" {
+		return nil
+	}
+	return wire.Errf("UnmodifiableEntity", "Cannot perform the operation on the protected role '%s' - this role is only modifiable by AWS", r.name)
 }
 
 func (s *Service) roleOps() []wire.Op {
@@ -100,7 +106,7 @@ func (s *Service) roleOps() []wire.Op {
 		s.withOwnRole("DeleteRole", func(r *role, _ *request) (any, error) { return nil, s.deleteRole(r) }),
 		s.op("ListRoles", needs("iam:ListRoles", s.arn("role/")), s.listRoles),
 		s.withOwnRole("UpdateAssumeRolePolicy", func(r *role, in *request) (any, error) {
-			t, err := parse("trust", in.PolicyDocument, policy.Trust)
+			t, err := parseTrust(in.PolicyDocument)
 			if err == nil {
 				r.trust, r.trustText = t.doc, t.raw
 			}
@@ -112,30 +118,20 @@ func (s *Service) roleOps() []wire.Op {
 			}
 			return nil, setMaxSession(r, in.MaxSessionDuration)
 		}),
+		s.withOwnRole("UpdateRoleDescription", func(r *role, in *request) (any, error) {
+			r.description = in.Description
+			return struct{ Role roleXML }{r.xml(true, "")}, nil
+		}),
 		s.withOwnRole("TagRole", func(r *role, in *request) (any, error) {
-			tags := merge(r.tags, in.Tags)
-			if err := checkTags(in.Tags); err != nil {
-				return nil, err
-			}
-			r.tags = tags
-			return nil, checkTags(tags)
+			return nil, setTags(&r.tags, in.Tags)
 		}),
 		s.withOwnRole("UntagRole", func(r *role, in *request) (any, error) {
 			r.tags = remove(r.tags, in.TagKeys)
 			return nil, nil
 		}),
 		s.withRole("ListRoleTags", func(r *role, in *request) (any, error) {
-			tags, p, err := page(r.tags, func(t Tag) string { return t.Key }, in.Marker, in.MaxItems)
-			return struct {
-				Tags []Tag `xml:"Tags>member"`
-				Page
-			}{tags, p}, err
+			return tagList(r.tags, in)
 		}),
-		s.op("CreateServiceLinkedRole", func(in *request) []wire.Need {
-			return []wire.Need{{Action: "iam:CreateServiceLinkedRole",
-				Resource: s.arn("role/aws-service-role/" + in.AWSServiceName + "/" + linkedRoles[in.AWSServiceName].name),
-				Context:  map[string][]string{"iam:AWSServiceName": {in.AWSServiceName}}}}
-		}, s.createServiceLinkedRole),
 	}
 }
 
@@ -158,6 +154,14 @@ func (s *Service) needsCreateRole(in *request) []wire.Need {
 	return out
 }
 
+func parseTrust(document string) (text, error) {
+	t, err := parse("trust", document, policy.Trust)
+	if err == nil && length(document) > trustLimit {
+		err = quota("ACLSizePerRole", trustLimit)
+	}
+	return t, err
+}
+
 // newRole makes a role that other services know once IAM has settled.
 func (s *Service) newRole(in *request) (*role, error) {
 	if err := checkName("roleName", in.RoleName, 64); err != nil {
@@ -175,9 +179,12 @@ func (s *Service) newRole(in *request) (*role, error) {
 			return nil, exists("Role with name %s already exists.", in.RoleName)
 		}
 	}
-	trust, err := parse("trust", in.AssumeRolePolicyDocument, policy.Trust)
+	trust, err := parseTrust(in.AssumeRolePolicyDocument)
 	if err != nil {
 		return nil, err
+	}
+	if s.ownRoles() >= maxRoles {
+		return nil, quota("RolesPerAccount", maxRoles)
 	}
 	if in.PermissionsBoundary != "" && !s.policyExists(in.PermissionsBoundary) {
 		return nil, notFound("Scope ARN: %s does not exist or is not attachable.", in.PermissionsBoundary)
@@ -240,27 +247,8 @@ func (s *Service) listRoles(in *request) (any, error) {
 	}{list, p}, err
 }
 
-func (s *Service) createServiceLinkedRole(in *request) (any, error) {
-	if in.CustomSuffix != "" {
-		return nil, wire.Errf("NotImplemented", "CreateServiceLinkedRole: CustomSuffix is not implemented by the embedded cloud").WithStatus(http.StatusNotImplemented)
-	}
-	linked, ok := linkedRoles[in.AWSServiceName]
-	if !ok {
-		return nil, wire.Errf("NotImplemented", "CreateServiceLinkedRole: the embedded cloud knows only %s, not %s", linkedServices(), in.AWSServiceName).WithStatus(http.StatusNotImplemented)
-	}
-	if s.roles[linked.name] != nil {
-		return nil, wire.Errf("InvalidInput", "Service role name %s has been taken in this account, please try a different suffix.", linked.name)
-	}
-	r, err := s.newRole(&request{
-		RoleName: linked.name, Path: "/aws-service-role/" + in.AWSServiceName + "/", Description: in.Description,
-		AssumeRolePolicyDocument: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["` + in.AWSServiceName + `"]},"Action":["sts:AssumeRole"]}]}`,
-	})
-	if err != nil {
-		return nil, err
-	}
-	r.serviceLinked, r.attached = in.AWSServiceName, []string{awsPrefix + "aws-service-role/" + linked.policy}
-	return struct{ Role roleXML }{r.xml(true, "")}, nil
-}
+// maxAttached is the default quota of managed policies on one role.
+const maxAttached = 10
 
 func (s *Service) attach(r *role, arn string) error {
 	if !s.policyExists(arn) {
@@ -269,8 +257,11 @@ func (s *Service) attach(r *role, arn string) error {
 	if slices.Contains(r.attached, arn) {
 		return nil
 	}
-	if len(r.attached) >= 10 {
-		return wire.Errf("LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10").WithStatus(http.StatusConflict)
+	if strings.HasPrefix(arn, awsPrefix+"aws-service-role/") {
+		return wire.Errf("PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")
+	}
+	if len(r.attached) >= maxAttached {
+		return quota("PoliciesPerRole", maxAttached)
 	}
 	r.attached = append(r.attached, arn)
 	return nil

@@ -42,6 +42,7 @@ type Service struct {
 	profiles  map[string]*profile
 	providers map[string]*oidcProvider // by ARN
 	sessions  map[string]*session      // by access key id
+	deletions map[string]bool          // tasks of DeleteServiceLinkedRole
 	used      map[Grant]int            // Calls is 0 in the keys
 	denials   map[Denial]int           // Calls is 0 in the keys
 }
@@ -70,9 +71,18 @@ type text struct {
 
 type managed struct {
 	name, path, id, arn, description string
-	created                          time.Time
-	text                             text
+	created, updated                 time.Time
+	text                             text // of the default version
+	versions                         []version
+	fallback                         int // the default version's number
+	last                             int // number given last: numbers are not used again
 	tags                             []Tag
+}
+
+type version struct {
+	number  int
+	text    text
+	created time.Time
 }
 
 type profile struct {
@@ -101,7 +111,7 @@ func New(w *world.World, opts Options) *Service {
 	}
 	return &Service{
 		w: w, opts: opts, roles: map[string]*role{}, policies: map[string]*managed{}, profiles: map[string]*profile{},
-		providers: map[string]*oidcProvider{}, sessions: map[string]*session{}, used: map[Grant]int{}, denials: map[Denial]int{},
+		providers: map[string]*oidcProvider{}, sessions: map[string]*session{}, deletions: map[string]bool{}, used: map[Grant]int{}, denials: map[Denial]int{},
 	}
 }
 

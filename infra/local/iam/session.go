@@ -123,6 +123,7 @@ func (s *Service) issue(roleARN, name string, life time.Duration) (Session, erro
 type AssumeRequest struct {
 	RoleARN, SessionName, ExternalID string
 	Duration                         time.Duration // 0 is an hour
+	Region                           string        // of the STS that is asked; empty is the home Region
 }
 
 // chainedMax is the longest session that one role's session may get of another role.
@@ -139,6 +140,9 @@ func (s *Service) Assume(who wire.Principal, in AssumeRequest) (Session, error) 
 	ctx := map[string][]string{"sts:RoleSessionName": {in.SessionName}}
 	if in.ExternalID != "" {
 		ctx["sts:ExternalId"] = []string{in.ExternalID}
+	}
+	if in.Region != "" {
+		ctx["aws:RequestedRegion"] = []string{in.Region}
 	}
 	if err := s.mayAssume(who, in, ctx); err != nil {
 		return Session{}, err

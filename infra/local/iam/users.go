@@ -2,19 +2,13 @@ package iam
 
 import (
 	"context"
-	"strings"
+	"net/http"
+	"slices"
 
-	"github.com/ekspedite/ekspedite/infra/local/iam/policy"
 	"github.com/ekspedite/ekspedite/infra/local/wire"
 )
 
-type contextEntry struct {
-	ContextKeyName   string
-	ContextKeyValues []string
-	ContextKeyType   string
-}
-
-// userOps are GetUser, which knows the root user only, and the policy simulator.
+// userOps are GetUser, which knows the root user only, and the account's figures.
 func (s *Service) userOps() []wire.Op {
 	return []wire.Op{
 		wire.Handle("GetUser", wire.On[request]("iam:GetUser", s.arn("user/*")), func(_ context.Context, c *wire.Call, in *request) (*answer, error) {
@@ -27,59 +21,63 @@ func (s *Service) userOps() []wire.Op {
 			type user struct{ UserId, Arn string }
 			return &answer{struct{ User user }{user{s.w.Account, s.arn("root")}}}, nil
 		}),
-		s.op("SimulatePrincipalPolicy", func(in *request) []wire.Need {
-			return []wire.Need{{Action: "iam:SimulatePrincipalPolicy", Resource: in.PolicySourceArn}}
-		}, s.simulate),
+		s.op("GetAccountSummary", needs("iam:GetAccountSummary", "*"), func(*request) (any, error) {
+			type entry struct {
+				Key   string `xml:"key"`
+				Value int    `xml:"value"`
+			}
+			var list []entry
+			figures := s.figures()
+			for _, k := range sorted(figures) {
+				list = append(list, entry{k, figures[k]})
+			}
+			return struct {
+				SummaryMap []entry `xml:"SummaryMap>entry"`
+			}{list}, nil
+		}),
 	}
 }
 
-func (s *Service) simulate(in *request) (any, error) {
-	r, err := s.roleByARN(in.PolicySourceArn)
-	if err != nil {
-		return nil, notFound("%v", err)
+// The account's default quotas that are enforced here.
+const (
+	maxRoles     = 1000
+	maxProfiles  = 1000
+	maxPolicies  = 1500
+	maxProviders = 100
+	trustLimit   = 2048 // characters of a trust policy; white space does not count
+)
+
+// Quotas are the account's default quotas that IAM enforces, by their names in Service Quotas.
+func Quotas() map[string]int {
+	return map[string]int{
+		"Roles per account": maxRoles, "Instance profiles per account": maxProfiles, "Customer managed policies per account": maxPolicies,
+		"OpenId connect providers per account": maxProviders, "Managed policies per role": maxAttached, "Role trust policy length": trustLimit,
 	}
-	identity, boundary := s.documents(r)
-	for _, raw := range in.PolicyInputList {
-		t, err := parse("PolicyInputList", raw, policy.Identity)
-		if err != nil {
-			return nil, err
-		}
-		identity = append(identity, t.doc)
+}
+
+// figures are what GetAccountSummary answers. Users and groups do not exist here.
+func (s *Service) figures() map[string]int {
+	versions := 0
+	for _, p := range s.policies {
+		versions += len(p.versions)
 	}
-	ctx := map[string][]string{}
-	for _, e := range in.ContextEntries {
-		ctx[e.ContextKeyName] = e.ContextKeyValues
+	return map[string]int{
+		"Roles": s.ownRoles(), "RolesQuota": maxRoles, "InstanceProfiles": len(s.profiles), "InstanceProfilesQuota": maxProfiles,
+		"Policies": len(s.policies), "PoliciesQuota": maxPolicies, "PolicyVersionsInUse": versions, "PolicyVersionsInUseQuota": 10000,
+		"PolicySizeQuota": policyLimit, "VersionsPerPolicyQuota": maxVersions, "RolePolicySizeQuota": inlineLimit,
+		"AttachedPoliciesPerRoleQuota": maxAttached, "AssumeRolePolicySizeQuota": trustLimit, "Providers": len(s.providers),
+		"Users": 0, "UsersQuota": 5000, "Groups": 0, "GroupsQuota": 300, "GroupsPerUserQuota": 10, "AttachedPoliciesPerUserQuota": 10,
+		"AttachedPoliciesPerGroupQuota": 10, "UserPolicySizeQuota": 2048, "GroupPolicySizeQuota": 5120, "AccessKeysPerUserQuota": 2,
+		"SigningCertificatesPerUserQuota": 2, "ServerCertificates": 0, "ServerCertificatesQuota": 20, "MFADevices": 0, "MFADevicesInUse": 0,
+		"AccountMFAEnabled": 0, "AccountAccessKeysPresent": 1, "AccountSigningCertificatesPresent": 0, "GlobalEndpointTokenVersion": 1,
 	}
-	resources := in.ResourceArns
-	if len(resources) == 0 {
-		resources = []string{"*"}
-	}
-	type statement struct{ SourcePolicyId string }
-	type result struct {
-		EvalActionName, EvalResourceName, EvalDecision string
-		MatchedStatements                              []statement `xml:"MatchedStatements>member"`
-	}
-	var out []result
-	who := wire.Principal{Account: s.w.Account, ARN: r.arn, RoleARN: r.arn, UserID: r.id}
-	for _, action := range in.ActionNames {
-		for _, resource := range resources {
-			d := policy.Evaluate(identity, boundary, nil, s.request(who, wire.Need{Action: action, Resource: resource, Context: ctx}))
-			res := result{EvalActionName: action, EvalResourceName: resource, EvalDecision: "implicitDeny"}
-			matched := d.Granted
-			switch {
-			case d.Allowed:
-				res.EvalDecision = "allowed"
-			case d.Denied != nil:
-				res.EvalDecision, matched = "explicitDeny", []policy.Match{*d.Denied}
-			}
-			for _, m := range matched {
-				res.MatchedStatements = append(res.MatchedStatements, statement{strings.TrimPrefix(m.Document, "inline/")})
-			}
-			out = append(out, res)
-		}
-	}
-	return struct {
-		EvaluationResults []result `xml:"EvaluationResults>member"`
-		Page
-	}{EvaluationResults: out}, nil
+}
+
+// ownRoles counts the roles that the quota counts: services' own are not among them.
+func (s *Service) ownRoles() int {
+	return len(slices.DeleteFunc(sorted(s.roles), func(name string) bool { return s.roles[name].serviceLinked != "" }))
+}
+
+func quota(name string, limit int) error {
+	return wire.Errf("LimitExceeded", "Cannot exceed quota for %s: %d", name, limit).WithStatus(http.StatusConflict)
 }

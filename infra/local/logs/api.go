@@ -20,6 +20,8 @@ type groupIn struct {
 	RetentionInDays int               `json:"retentionInDays"`
 	Tags            map[string]string `json:"tags"`
 	LogGroupClass   string            `json:"logGroupClass"`
+	KMSKeyID        string            `json:"kmsKeyId"`
+	Protected       bool              `json:"deletionProtectionEnabled"`
 }
 
 // API returns CloudWatch Logs' operations.
@@ -30,12 +32,24 @@ func (s *Service) API() *wire.Service {
 		}
 	}
 	return &wire.Service{Name: "logs", Protocol: wire.JSON11, TargetPrefix: "Logs_20140328", Ops: []wire.Op{
-		wire.Handle("CreateLogGroup", on("CreateLogGroup"), func(_ context.Context, _ *wire.Call, in *groupIn) (*none, error) {
-			if in.LogGroupName == "" {
-				return nil, missing("logGroupName")
+		wire.Handle("CreateLogGroup", func(_ *wire.Call, in *groupIn) []wire.Need {
+			n := wire.Need{Action: "logs:CreateLogGroup", Resource: s.StreamARN(in.LogGroupName, ""), Context: requestTags(in.Tags)}
+			if len(in.Tags) == 0 {
+				return []wire.Need{n}
 			}
-			return &none{}, s.CreateGroup(in.LogGroupName)
+			return []wire.Need{n, {Action: "logs:TagResource", Resource: n.Resource, Context: n.Context}}
+		}, func(_ context.Context, _ *wire.Call, in *groupIn) (*none, error) {
+			return &none{}, s.newGroup(in)
 		}),
+		wire.Handle("DeleteLogGroup", on("DeleteLogGroup"), func(_ context.Context, _ *wire.Call, in *groupIn) (*none, error) {
+			return &none{}, s.deleteGroup(in.LogGroupName)
+		}),
+		wire.Handle("DeleteRetentionPolicy", on("DeleteRetentionPolicy"), func(_ context.Context, _ *wire.Call, in *groupIn) (*none, error) {
+			return &none{}, s.keepForever(in.LogGroupName)
+		}),
+		wire.Handle("ListTagsForResource", needTagged("ListTagsForResource"), s.listTags),
+		wire.Handle("TagResource", needTagged("TagResource"), s.tagResource),
+		wire.Handle("UntagResource", needTagged("UntagResource"), s.untagResource),
 		wire.Handle("CreateLogStream", on("CreateLogStream"), func(_ context.Context, _ *wire.Call, in *groupIn) (*none, error) {
 			if in.LogStreamName == "" {
 				return nil, missing("logStreamName")
@@ -124,6 +138,9 @@ type describeGroupsOut struct {
 func (s *Service) describeGroups(_ context.Context, _ *wire.Call, in *describeGroupsIn) (*describeGroupsOut, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if in.LogGroupNamePrefix != "" && in.LogGroupNamePattern != "" {
+		return nil, wire.Errf("InvalidParameterException", "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.")
+	}
 	out := &describeGroupsOut{LogGroups: []groupOut{}}
 	for _, g := range s.sortedGroups(in.LogGroupNamePrefix) {
 		if !strings.Contains(strings.ToLower(g.name), strings.ToLower(in.LogGroupNamePattern)) {

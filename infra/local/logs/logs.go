@@ -39,6 +39,7 @@ type group struct {
 	created   time.Time
 	retention int
 	class     string
+	tags      map[string]string
 	streams   map[string]*stream
 	order     []string // of creation
 }
@@ -71,13 +72,23 @@ var (
 
 // CreateGroup makes a log group; it must not exist.
 func (s *Service) CreateGroup(name string) error {
+	return s.createGroup(name, "STANDARD", nil)
+}
+
+func (s *Service) createGroup(name, class string, tags map[string]string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.groups[name] != nil {
 		return errExists
 	}
-	s.groups[name] = &group{name: name, created: time.Now(), class: "STANDARD", streams: map[string]*stream{}}
+	s.groups[name] = &group{name: name, created: time.Now(), class: class, tags: maps.Clone(tags), streams: map[string]*stream{}}
 	return nil
+}
+
+// EnsureGroup makes a log group unless it is there, as services do that write to a group of a name of theirs: EKS to
+// /aws/eks/CLUSTER/cluster.
+func (s *Service) EnsureGroup(name string) {
+	_ = s.CreateGroup(name) // the one error is that it exists
 }
 
 // HasGroup tells whether a log group exists.

@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/wire"
+	"github.com/ekspedite/ekspedite/infra/local/world"
 )
 
 const (
@@ -33,7 +35,8 @@ var queryAllowed = []string{
 	"x-amz-signature", "x-amz-signedheaders", "x-amz-user-agent",
 }
 
-var stsHost = regexp.MustCompile(`^sts(-fips)?(\.[a-z0-9-]+)?\.(amazonaws\.com(\.cn)?|api\.aws)$`)
+// stsHost is a host of STS, the global one or with its Region as the second group.
+var stsHost = regexp.MustCompile(`^sts(-fips)?(?:\.([a-z0-9-]+))?\.(amazonaws\.com(\.cn)?|api\.aws)$`)
 
 // VerifyEKSToken finds out who made an EKS bearer token for a cluster, as EKS's authenticator does: the token is
 // "k8s-aws-v1." and the base64url of a presigned STS GetCallerIdentity URL whose signature covers the cluster's name in
@@ -72,9 +75,13 @@ func (s *Service) verify(token, clusterName string, now time.Time) (wire.Princip
 	if err != nil {
 		return nobody, err
 	}
-	switch age := now.Sub(sig.Time); {
-	case sig.Service != "sts":
+	if sig.Service != "sts" {
 		return nobody, fmt.Errorf("it is signed for %s, not sts", sig.Service)
+	}
+	if err := checkRegion(u.Hostname(), sig.Region); err != nil {
+		return nobody, err
+	}
+	switch age := now.Sub(sig.Time); {
 	case !sig.Header(clusterHeader):
 		return nobody, fmt.Errorf("its signature does not cover the header %s, so that it is bound to no cluster", clusterHeader)
 	case !sig.Header("host"):
@@ -91,6 +98,18 @@ func (s *Service) verify(token, clusterName string, now time.Time) (wire.Princip
 		return nobody, fmt.Errorf("for cluster %s: %w", clusterName, err)
 	}
 	return who, nil
+}
+
+// checkRegion refuses what the STS of the host's Region would refuse: a signature for another Region. The local endpoint
+// stands for the STS of every Region.
+func checkRegion(host, signed string) error {
+	if _, err := world.FindRegion(signed); err != nil {
+		return err
+	}
+	if m := stsHost.FindStringSubmatch(host); m != nil && cmp.Or(m[2], "us-east-1") != signed {
+		return fmt.Errorf("its host is %s, and it is signed for %s: Credential should be scoped to a valid region", host, signed)
+	}
+	return nil
 }
 
 func checkURL(u *url.URL) error {

@@ -75,7 +75,7 @@ func (s *Service) assumeRole(_ context.Context, c *wire.Call, in *assumeInput) (
 	if len(in.RoleArn) < 20 {
 		return nil, wire.Errf("ValidationError", "%s is invalid", in.RoleArn)
 	}
-	request := iam.AssumeRequest{RoleARN: in.RoleArn, SessionName: in.RoleSessionName, ExternalID: in.ExternalId}
+	request := iam.AssumeRequest{RoleARN: in.RoleArn, SessionName: in.RoleSessionName, ExternalID: in.ExternalId, Region: c.Region}
 	if d := in.DurationSeconds; d != nil {
 		if *d < 900 || *d > 43200 {
 			return nil, wire.Errf("ValidationError", "1 validation error detected: Value '%d' at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 43200", *d)

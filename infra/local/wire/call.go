@@ -10,6 +10,7 @@ package wire
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 )
 
@@ -30,7 +31,7 @@ type Call struct {
 	Caller    Principal
 	RequestID string
 	Account   string
-	Region    string
+	Region    string // in which it is made, as signed; us-east-1 for global services
 	Endpoint  string // base URL at which the caller reached us, for queue URLs and the like
 }
 
@@ -40,7 +41,26 @@ type Need struct {
 	Action   string // "sqs:SendMessage"
 	Resource string // an ARN, or "*" where the action has no resource level
 	Context  map[string][]string
+	// Policy is the resource's own policy document, for services whose resources have one (a bucket, a key): it may allow
+	// or deny besides the caller's policies. PolicyMust says that the caller's policies count for nothing unless it
+	// allows too, to the caller or to the account, as with AWS KMS.
+	Policy     []byte
+	PolicyMust bool
 }
+
+// In adds the Region that the call is made in, for policies with aws:RequestedRegion.
+func (n Need) In(region string) Need {
+	ctx := maps.Clone(n.Context)
+	if ctx == nil {
+		ctx = map[string][]string{}
+	}
+	ctx["aws:RequestedRegion"] = []string{region}
+	n.Context = ctx
+	return n
+}
+
+// globalRegion is where global services are, whatever Region a client has put into its signature.
+const globalRegion = "us-east-1"
 
 // Op is one operation of a service: made by Handle.
 type Op struct {
@@ -93,6 +113,7 @@ const (
 	RESTJSON                 // restJson1: eks, scheduler, lambda
 	Query                    // awsQuery: iam, sts, autoscaling, cloudformation
 	EC2Query                 // ec2Query
+	RESTXML                  // restXml: s3
 )
 
 // Service is one AWS API.
@@ -102,8 +123,11 @@ type Service struct {
 	TargetPrefix string // awsJson: "AmazonSQS"; the X-Amz-Target before the dot
 	XMLNamespace string // query and ec2
 	ErrorPrefix  string // awsJson: "com.amazonaws.sqs", before the # of __type
+	Global       bool   // one for all Regions, which policies see in us-east-1: iam
 	CRC32        bool   // responses carry X-Amz-Crc32, as DynamoDB's do; its SDKs complain without
-	Ops          []Op
+	// Route names the operation of a request; restXml only.
+	Route func(*http.Request) string
+	Ops   []Op
 }
 
 // Error is an error as AWS documents it.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type Authorizer interface {
 // Record is one call that the gateway served: the embedded cloud's CloudTrail.
 type Record struct {
 	Time      time.Time     `json:"time"`
+	Region    string        `json:"region"`
 	Service   string        `json:"service"`
 	Operation string        `json:"operation"`
 	Caller    string        `json:"caller"` // the principal's ARN
@@ -35,56 +37,33 @@ type Record struct {
 	Took      time.Duration `json:"tookNanos"`
 }
 
-// Gateway is the HTTP front of all services.
+// Gateway is the HTTP front of all services. The credential scope of a call's signature says in which Region it is made,
+// whatever the URL: on AWS the two agree.
 type Gateway struct {
-	Account, Region string
-	Credentials     Credentials
-	Authorizer      Authorizer
-	Log             *slog.Logger
-	NewID           func() string
+	Account string
+	Region  string // the home Region, where the registered services are
+	// Elsewhere returns all services of a Region other than the home Region, for the first call there, or why there is no
+	// such Region. Without it, the registered services answer for every Region.
+	Elsewhere   func(region string) ([]*Service, error)
+	Credentials Credentials
+	Authorizer  Authorizer
+	Log         *slog.Logger
+	NewID       func() string
 	// Before may fail or delay a call: fault injection. It runs before authorisation and the operation, as throttling does.
 	Before func(ctx context.Context, c *Call) error
 	// After is told of every call served. It must be quick.
 	After func(Record)
 
 	services map[string]*route // by signing name
-}
 
-type route struct {
-	*Service
-	ops map[string]Op
-	mux *http.ServeMux // restJson
+	mu      sync.Mutex
+	regions map[string]map[string]*route // those elsewhere
 }
 
 type restKey struct{}
 
 // maxBody is the largest request that any emulated API takes: 1 MiB of SQS and some slack for JSON.
 const maxBody = 8 << 20
-
-// Register adds services. Two services with one signing name, or two operations with one name, are a programming error.
-func (g *Gateway) Register(services ...*Service) {
-	if g.services == nil {
-		g.services = map[string]*route{}
-	}
-	for _, s := range services {
-		r := &route{Service: s, ops: map[string]Op{}, mux: http.NewServeMux()}
-		for _, op := range s.Ops {
-			if _, dup := r.ops[op.Name]; dup {
-				panic("operation registered twice: " + s.Name + ":" + op.Name)
-			}
-			r.ops[op.Name] = op
-			if s.Protocol == RESTJSON {
-				r.mux.HandleFunc(op.Method+" "+op.Path, func(_ http.ResponseWriter, req *http.Request) {
-					*req.Context().Value(restKey{}).(**restMatch) = &restMatch{op: op, req: req}
-				})
-			}
-		}
-		if _, dup := g.services[s.Name]; dup {
-			panic("service registered twice: " + s.Name)
-		}
-		g.services[s.Name] = r
-	}
-}
 
 type restMatch struct {
 	op  Op
@@ -96,6 +75,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	call := &Call{RequestID: g.NewID(), Account: g.Account, Region: g.Region, Endpoint: "http://" + r.Host}
 	w.Header().Set("X-Amzn-Requestid", call.RequestID)
+	w.Header().Set("X-Amz-Request-Id", call.RequestID) // Amazon S3's
 
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -107,13 +87,25 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.fail(w, &Service{Protocol: JSON10}, call, err, start)
 		return
 	}
-	call.Service = sig.Service
-	svc, ok := g.services[sig.Service]
+	call.Service, call.Region = sig.Service, sig.Region
+	routes, err := g.routes(sig.Region)
+	svc, ok := routes[sig.Service]
+	if err != nil {
+		svc, ok = g.services[sig.Service] // an error in the service's own form
+	}
 	if !ok {
 		svc = &route{Service: &Service{Name: sig.Service, Protocol: guess(r)}}
+	}
+	if err == nil && !ok {
+		err = notImplemented(sig.Service, operationName(r, body))
+	}
+	if err != nil {
 		call.Operation = operationName(r, body)
-		g.fail(w, svc.Service, call, notImplemented(sig.Service, call.Operation), start)
+		g.fail(w, svc.Service, call, err, start)
 		return
+	}
+	if svc.Global {
+		call.Region = globalRegion
 	}
 	out, err := g.serve(r, body, sig, svc, call)
 	if err != nil {
@@ -141,7 +133,7 @@ func (g *Gateway) serve(r *http.Request, body []byte, sig *Signature, svc *route
 			return nil
 		}
 		for _, n := range needs {
-			if err := g.Authorizer.Authorize(call.Caller, n); err != nil {
+			if err := g.Authorizer.Authorize(call.Caller, n.In(call.Region)); err != nil {
 				return err
 			}
 		}
@@ -180,6 +172,9 @@ func (s *route) match(r *http.Request, body []byte) (Op, func(any) error, error)
 			form[k] = v
 		}
 		return op, func(v any) error { return decodeForm(form, v, s.Protocol == EC2Query) }, nil
+	}
+	if s.Protocol == RESTXML {
+		return s.matchXML(r, body)
 	}
 	op, ok := s.ops[name]
 	if !ok {
@@ -240,7 +235,7 @@ func write(w http.ResponseWriter, s *Service, call *Call, out any) error {
 	case Query, EC2Query:
 		body, err = encodeXML(s, call.Operation, call.RequestID, out)
 		w.Header().Set("Content-Type", "text/xml")
-	case RESTJSON:
+	case RESTJSON, RESTXML:
 		if raw, ok := out.(RawResponse); ok {
 			status, header, body := raw.Raw()
 			maps.Copy(w.Header(), header)
@@ -276,6 +271,10 @@ func (g *Gateway) fail(w http.ResponseWriter, s *Service, call *Call, err error,
 		g.Log.Error("embedded cloud: internal failure", "service", call.Service, "operation", call.Operation, "error", err)
 	}
 	g.record(call, e.status(), e, start)
+	if s.Protocol == RESTXML {
+		failXML(w, e, call.RequestID)
+		return
+	}
 	if s.Protocol == Query || s.Protocol == EC2Query {
 		w.Header().Set("Content-Type", "text/xml")
 		w.WriteHeader(e.status())
@@ -319,7 +318,7 @@ func (g *Gateway) record(call *Call, status int, e *Error, start time.Time) {
 	if g.After == nil {
 		return
 	}
-	r := Record{Time: start, Service: call.Service, Operation: call.Operation, Caller: call.Caller.ARN,
+	r := Record{Time: start, Region: call.Region, Service: call.Service, Operation: call.Operation, Caller: call.Caller.ARN,
 		RequestID: call.RequestID, Status: status, Took: time.Since(start)}
 	if e != nil {
 		r.ErrorCode, r.Message = e.Code, e.Message

@@ -138,13 +138,21 @@ func (s *Signature) canonical(r *http.Request, body []byte) string {
 		}
 		headers.WriteString(h + ":" + strings.Join(strings.Fields(v), " ") + "\n")
 	}
+	// Amazon S3 signs the path as it is, not escaped once more, and takes presigned requests with any payload.
+	escaped := escape(path, true)
 	payload := r.Header.Get("X-Amz-Content-Sha256")
+	if s.Service == "s3" {
+		escaped = escape(r.URL.Path, true)
+		if payload == "" && s.presigned {
+			payload = "UNSIGNED-PAYLOAD"
+		}
+	}
 	if payload == "" {
 		sum := sha256.Sum256(body)
 		payload = hex.EncodeToString(sum[:])
 	}
 	return strings.Join([]string{
-		r.Method, escape(path, true), canonicalQuery(r.URL.Query()), headers.String(), strings.Join(s.headers, ";"), payload,
+		r.Method, escaped, canonicalQuery(r.URL.Query()), headers.String(), strings.Join(s.headers, ";"), payload,
 	}, "\n")
 }
 

@@ -13,13 +13,18 @@ import (
 	"time"
 )
 
-// World is handed to every service at construction.
+// World is handed to every service at construction. It is seen from one Region: see In.
 type World struct {
 	Account string // 12 digits
 	Region  string
 	Profile Profile
 	Log     *slog.Logger
 
+	*common
+}
+
+// common is what the worlds of all Regions are one in.
+type common struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -33,9 +38,16 @@ func New(account, region string, profile Profile, seed uint64, log *slog.Logger)
 	ctx, cancel := context.WithCancel(context.Background())
 	return &World{
 		Account: account, Region: region, Profile: profile, Log: log,
-		ctx: ctx, cancel: cancel,
-		random: rand.New(rand.NewPCG(seed, 0x656b737065646974)),
+		common: &common{ctx: ctx, cancel: cancel, random: rand.New(rand.NewPCG(seed, 0x656b737065646974))},
 	}
+}
+
+// In is the same world seen from another Region: account, randomness, background work, profile and log are shared. To
+// close either is to close both.
+func (w *World) In(region string) *World {
+	other := *w
+	other.Region = region
+	return &other
 }
 
 // Context ends when the world is closed.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -10,341 +9,281 @@ import (
 	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
-// maxZones is how many zones a cluster gets when its spec names none: what eksctl takes. EKS wants two at least.
-const (
-	maxZones = 3
-	minZones = 2
-)
-
-// avoided are zones that EKS refuses for control planes, by name where every account's name means trouble, and by id.
-// https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
-var avoided = []string{"us-east-1e", "use1-az3", "usw1-az2", "cac1-az3"}
-
-const anywhere = "0.0.0.0/0"
-
 // network is what the rest of the graph needs to know of the network.
 type network struct {
-	zones []string
-	// Per zone, by kind: the resource id, and the subnet's id if it exists.
-	public, private map[string]subnet
-	nat             fleet.NATMode
+	zones   []string // availability zones, without Local Zones
+	subnets []subnet
+	base    []string // what has to be there before anything is put into a subnet
+	tables  []string // route tables of private subnets, by their names in the graph
+	exits   []string // their routes
+	doors   []string // VPC endpoints, for those who have no other way
 }
 
-type subnet struct{ resource, id string }
-
-func (n network) each(f func(zone string, public bool, s subnet)) {
-	for _, z := range n.zones {
-		if s, ok := n.public[z]; ok {
-			f(z, true, s)
-		}
-	}
-	for _, z := range n.zones {
-		if s, ok := n.private[z]; ok {
-			f(z, false, s)
-		}
-	}
+// subnet is one that the cluster uses, made or given.
+type subnet struct {
+	id      string // in the graph
+	zone    string
+	alias   string // its name in the file
+	known   string // its id at AWS; "" while it is not known
+	outpost string // ARN
+	public  bool
+	local   bool     // in a Local Zone
+	named   bool     // only used where the file names it
+	ways    []string // what a node in it needs to get out
 }
 
-func (n network) subnetResources() (out []string) {
-	n.each(func(_ string, _ bool, s subnet) { out = append(out, s.resource) })
+// called tells whether the file may call a subnet so.
+func (s subnet) called(name string) bool { return s.alias == name || s.known == name }
+
+// ids are the graph's names of the subnets that are wanted.
+func (n network) ids(want func(subnet) bool) (out []string) {
+	for _, s := range n.subnets {
+		if want(s) {
+			out = append(out, s.id)
+		}
+	}
 	return out
 }
 
-func (n network) subnetIDs() (out []string) {
-	n.each(func(_ string, _ bool, s subnet) { out = append(out, s.id) })
-	return out
-}
+// regular are the subnets that serve everybody: not those of Local Zones, nor those that only one place names.
+func (s subnet) regular() bool { return !s.local && !s.named }
 
 // placement is where a node group's nodes go, and what they need to get out from there.
 func (n network) placement(g fleet.NodeGroupSpec) (ids, needs []string) {
-	n.each(func(zone string, public bool, s subnet) {
-		if public == g.Private || len(g.Zones) > 0 && !slices.Contains(g.Zones, zone) {
-			return
+	var chosen []subnet
+	zones := slices.Concat(g.Zones, g.LocalZones)
+	for _, s := range n.subnets {
+		fits := s.public != g.Private && !s.named && s.local == (len(g.LocalZones) > 0)
+		switch {
+		case len(zones) > 0:
+			fits = fits && slices.Contains(zones, s.zone)
+		case g.OutpostARN != "":
+			fits = fits && s.outpost == g.OutpostARN
+		default:
+			fits = fits && len(g.Subnets) == 0
 		}
+		if fits {
+			chosen = append(chosen, s)
+		}
+	}
+	for _, name := range g.Subnets {
+		if s, ok := n.find(name, !g.Private); ok && !slices.ContainsFunc(chosen, func(c subnet) bool { return c.id == s.id }) {
+			chosen = append(chosen, s)
+		}
+	}
+	if g.Machine.EFA && len(chosen) > 1 && len(zones)+len(g.Subnets) > 0 {
+		chosen = chosen[:1] // such nodes talk to one another in one subnet only
+	}
+	return reach(chosen, "placement/"+g.Name)
+}
+
+// find is the subnet that the file calls so. The same name may stand for a public and a private one.
+func (n network) find(name string, public bool) (subnet, bool) {
+	for _, side := range []bool{public, !public} {
+		if i := slices.IndexFunc(n.subnets, func(s subnet) bool { return s.public == side && s.called(name) }); i >= 0 {
+			return n.subnets[i], true
+		}
+	}
+	return subnet{}, false
+}
+
+// reach are subnets' names in the graph, and all that is needed to be in them and get out. Without subnets it is what says so.
+func reach(list []subnet, none string) (ids, needs []string) {
+	if len(list) == 0 {
+		return nil, []string{none}
+	}
+	for _, s := range list {
 		ids = append(ids, s.id)
-		if public {
-			needs = append(needs, s.resource+"/addresses", s.resource+"/routes", "routes/public/default")
-		} else {
-			needs = append(needs, s.resource+"/routes", "routes/private/"+zone+"/default")
-		}
-	})
+		needs = union(needs, append([]string{s.id}, s.ways...))
+	}
 	return ids, needs
+}
+
+// fargateSubnets is where the pods of a Fargate profile go, which must be private, and what they need to get out.
+func (n network) fargateSubnets(f fleet.FargateSpec) (ids, needs []string) {
+	var chosen []subnet
+	for _, s := range n.subnets {
+		if !s.public && s.regular() && len(f.Subnets) == 0 {
+			chosen = append(chosen, s)
+		}
+	}
+	for _, name := range f.Subnets {
+		if s, ok := n.find(name, false); ok {
+			chosen = append(chosen, s)
+		}
+	}
+	return reach(chosen, "placement/fargate/"+f.Name)
+}
+
+// controlPlaneSubnets are the subnets, by their names in the graph, in which the control plane has its interfaces.
+func (n network) controlPlaneSubnets(s fleet.ClusterSpec) (ids []string) {
+	if list := s.Network.ControlPlaneSubnets; len(list) > 0 {
+		for _, name := range list {
+			if sub, ok := n.find(name, false); ok {
+				ids = append(ids, sub.id)
+			}
+		}
+		return ids
+	}
+	inside := n.ids(func(s subnet) bool { return !s.public && s.regular() })
+	// eksctl's rules. EKS Auto Mode puts nodes into the control plane's subnets.
+	auto := s.Auto != nil && s.Network.VPC == ""
+	if s.Network.ControlPlaneOnPrivate || len(inside) > 0 && (auto || s.Outpost != nil || s.Network.FullyPrivate) {
+		return inside
+	}
+	return n.ids(subnet.regular)
+}
+
+// needs are what has to be there before something is put into subnets.
+func (n network) needs(b *builder, subnets []string) []string {
+	out := slices.Concat(n.base, subnets)
+	for _, id := range append(b.controlPlaneGroups(), idNoZones) {
+		if _, there := b.at[id]; there {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// physical are the ids that AWS knows the resources by.
+func (b *builder) physical(ids []string) (out []any) {
+	for _, id := range ids {
+		out = append(out, b.id(id))
+	}
+	return out
 }
 
 // network is the VPC and all in it.
 func (b *builder) network() (network, error) {
-	n := network{public: map[string]subnet{}, private: map[string]subnet{}, nat: b.s.Network.NAT}
-	vpc := b.vpc()
-	have := map[string]fleet.Subnet{} // by resource
-	for _, s := range b.o.Network.Subnets {
-		if _, twice := have[s.Resource]; !twice && s.VPC == vpc {
-			have[s.Resource] = s
-		}
+	if err := b.sameVPC(); err != nil {
+		return network{}, err
 	}
+	var n network
 	var err error
-	if n.zones, err = chooseZones(b.o, b.s, have); err != nil {
+	if b.s.Network.VPC != "" {
+		n = b.givenNetwork()
+	} else if n, err = b.ownNetwork(); err != nil {
 		return n, err
 	}
-	b.gateway(vpc)
-	if err := b.subnets(&n, vpc, have); err != nil {
-		return n, err
-	}
-	b.publicRoutes(n, vpc)
-	if n.nat != fleet.NATDisable {
-		b.privateRoutes(n, vpc)
-	}
+	b.controlPlaneGroup()
+	b.endpoints(&n)
+	b.superfluous(n)
+	b.placements(n)
+	b.strays()
 	return n, nil
 }
 
-// vpc adds the VPC and returns its id, or "".
-func (b *builder) vpc() string {
-	id := ""
-	if b.o.Control != nil {
-		id = b.o.Control.VPC // the cluster is in it, whatever its tags say
+// sameVPC refuses to make another network for a cluster that is in one already: it cannot move.
+func (b *builder) sameVPC() error {
+	control := b.o.Control()
+	if control == nil || b.o.Depth != Full || control.Tags[fleet.TagCluster] != b.s.Name {
+		return nil
 	}
-	dns := b.o.Control != nil // not read then
-	for _, v := range b.o.Network.VPCs {
-		if id == "" {
-			id = v.ID
-		}
-		if v.ID == id {
-			dns = dns || v.DNSHostnames
-		} else {
-			b.notes = append(b.notes, "VPC "+v.ID+" carries this cluster's tag and is not used: delete it")
+	is, want := fleet.Text(control.Props, "resourcesVpcConfig", "vpcId"), b.s.Network.VPC
+	if is == "" {
+		return nil
+	}
+	if want == "" {
+		if v := b.o.first(idVPC); v != nil {
+			want = v.Physical
 		}
 	}
-	b.add("network", idVPC, id != "", func(of plan.Of) plan.Action {
-		return plan.CreateVPC{Of: of, CIDR: b.s.Network.CIDR, Tags: b.tags(idVPC)}
-	})
-	b.add("network", idDNS, dns, func(of plan.Of) plan.Action {
-		return plan.EnableDNSHostnames{Of: of, VPC: id}
-	}, idVPC)
-	return id
-}
-
-// gateway adds the internet gateway and its attachment.
-func (b *builder) gateway(vpc string) {
-	best := b.internetGateway(vpc)
-	for _, g := range b.o.Network.Gateways {
-		if g.ID != best.ID {
-			b.notes = append(b.notes, "internet gateway "+g.ID+" carries this cluster's tag and is not used: delete it")
-		}
-	}
-	b.add("network", idGateway, best.ID != "", func(of plan.Of) plan.Action {
-		return plan.CreateInternetGateway{Of: of, Tags: b.tags(idGateway)}
-	})
-	b.add("network", idAttachment, best.VPC != "" && best.VPC == vpc, func(of plan.Of) plan.Action {
-		return plan.AttachInternetGateway{Of: of, Gateway: best.ID, VPC: vpc}
-	}, idGateway, idVPC)
-}
-
-// internetGateway is the one attached to the VPC, or else the first that is free.
-func (b *builder) internetGateway(vpc string) (best fleet.Gateway) {
-	for _, g := range b.o.Network.Gateways {
-		if g.VPC == vpc && vpc != "" {
-			return g
-		}
-		if g.VPC == "" && best.ID == "" {
-			best = g
-		}
-	}
-	return best
-}
-
-// subnets adds one public subnet a zone, and one private with NAT.
-func (b *builder) subnets(n *network, vpc string, have map[string]fleet.Subnet) error {
-	blocks, err := newBlocks(b.s.Network.CIDR, len(n.zones), have)
-	if err != nil {
-		return err
-	}
-	for _, public := range []bool{true, false} {
-		kind, role, into := "public", "kubernetes.io/role/elb", n.public
-		if !public {
-			kind, role, into = "private", "kubernetes.io/role/internal-elb", n.private
-			if n.nat == fleet.NATDisable {
-				break
-			}
-		}
-		for _, zone := range n.zones {
-			id := "subnet/" + kind + "/" + zone
-			s, exists := have[id]
-			into[zone] = subnet{id, s.ID}
-			cidr := s.CIDR
-			if !exists {
-				if cidr, err = blocks.take(public); err != nil {
-					return err
-				}
-			}
-			b.add("network", id, exists, func(of plan.Of) plan.Action {
-				return plan.CreateSubnet{Of: of, VPC: vpc, Zone: zone, CIDR: cidr, Tags: b.tags(id, role, "1")}
-			}, idVPC)
-			if public {
-				b.add("network", id+"/addresses", s.PublicIPs, func(of plan.Of) plan.Action {
-					return plan.AssignPublicIPs{Of: of, Subnet: s.ID, Zone: zone}
-				}, id)
-			}
-		}
+	if is != want {
+		return fmt.Errorf("cluster %s is in VPC %s and cannot move: write vpc.id: %s and its subnets into the file, or make another cluster", b.s.Name, is, is)
 	}
 	return nil
 }
 
-// routeTable adds a table with its default route and its subnets.
-func (b *builder) routeTable(id, vpc, target, needs string, subnets ...subnet) {
-	var t fleet.RouteTable
-	for _, have := range b.o.Network.RouteTables {
-		if t.ID == "" && have.Resource == id && have.VPC == vpc {
-			t = have
+// vpcID is the VPC's id, or its placeholder.
+func (b *builder) vpcID() string {
+	if b.s.Network.VPC != "" {
+		return b.s.Network.VPC
+	}
+	return b.id(idVPC)
+}
+
+// ipv6 tells whether the cluster has IPv6: as it was made, whatever the file says since.
+func (b *builder) ipv6() bool {
+	if c := b.o.Control(); c != nil {
+		if family := fleet.Text(c.Props, "kubernetesNetworkConfig", "ipFamily"); family != "" {
+			return family == "ipv6"
 		}
 	}
-	b.add("network", id, t.ID != "", func(of plan.Of) plan.Action {
-		return plan.CreateRouteTable{Of: of, VPC: vpc, Tags: b.tags(id)}
-	}, idVPC)
-	route := t.Routes[anywhere]
-	b.add("network", id+"/default", route != "", func(of plan.Of) plan.Action {
-		return plan.CreateRoute{Of: of, RouteTable: t.ID, Destination: anywhere, Target: target}
-	}, id, needs)
-	if route != "" && target != "" && route != target {
-		b.notes = append(b.notes, fmt.Sprintf("the default route of %s leads to %s, not to %s: not converged yet", t.ID, route, target))
+	return b.s.Network.IPv6
+}
+
+// part adds something about a resource that is made by a call of its own.
+func (b *builder) part(id, area string, done bool, needs []string, create func() plan.Call) *resource {
+	r := resource{Ref: fleet.Ref{ID: id}, id: id, area: area, needs: needs}
+	if done {
+		r.state = ready
+	} else {
+		r.do = []plan.Call{create()}
 	}
-	for _, s := range subnets {
-		b.add("network", s.resource+"/routes", slices.Contains(t.Subnets, s.id) && s.id != "", func(of plan.Of) plan.Action {
-			return plan.AssociateRouteTable{Of: of, RouteTable: t.ID, Subnet: s.id}
-		}, id, s.resource)
+	return b.put(r)
+}
+
+// put adds a node to the graph.
+func (b *builder) put(r resource) *resource {
+	b.at[r.id] = len(b.list)
+	b.list = append(b.list, r)
+	return &b.list[len(b.list)-1]
+}
+
+// missing adds something that cannot be had, with the reason and the way round.
+func (b *builder) missing(id, format string, args ...any) {
+	b.put(resource{Ref: fleet.Ref{ID: id}, id: id, area: "network", state: failed, detail: fmt.Sprintf(format, args...)})
+}
+
+// retagged is the call that gives back tags that something of EC2's has lost, or that the file has got since. Its name is
+// left to whoever changed it.
+func (b *builder) retagged(have fleet.Resource, want map[string]string) []plan.Call {
+	lost := map[string]string{}
+	for k, v := range want {
+		if have.Tags[k] != v && k != "Name" {
+			lost[k] = v
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return []plan.Call{b.call(plan.Change, have.ID, "ec2:CreateTags", "tag "+have.ID, fleet.Props{
+		"resources": []any{have.Physical}, "tags": tagList(lost),
+	})}
+}
+
+// strays names what carries our tags twice.
+func (b *builder) strays() {
+	for _, r := range b.list {
+		for i, more := range b.o.Found[r.id] {
+			if i > 0 {
+				b.notes = append(b.notes, fmt.Sprintf("%s %s carries this cluster's tags and is not used: delete it", more.Kind, more.Physical))
+			}
+		}
 	}
 }
 
-func (b *builder) publicRoutes(n network, vpc string) {
-	var all []subnet
-	for _, z := range n.zones {
-		all = append(all, n.public[z])
+// placements says where nodes and pods have no place to be.
+func (b *builder) placements(n network) {
+	if slices.ContainsFunc(n.subnets, func(s subnet) bool { return s.zone == "" }) {
+		return // what is not there is named already
 	}
-	b.routeTable("routes/public", vpc, b.internetGateway(vpc).ID, idAttachment, all...)
-}
-
-// privateRoutes adds the NAT gateways, and for each zone a table that leads to the one it uses.
-func (b *builder) privateRoutes(n network, vpc string) {
-	for i, zone := range n.zones {
-		exit := zone
-		if n.nat == fleet.NATSingle {
-			exit = n.zones[0]
-		}
-		if i == 0 || exit == zone {
-			b.natGateway(zone, n.public[zone])
-		}
-		b.routeTable("routes/private/"+zone, vpc, b.nat("nat/"+exit).ID, "nat/"+exit, n.private[zone])
-	}
-}
-
-func (b *builder) nat(id string) fleet.NATGateway {
-	var found fleet.NATGateway
-	for _, g := range b.o.Network.NATs {
-		if g.Resource == id && (found.ID == "" || found.State == "failed") && g.State != "deleting" && g.State != "deleted" {
-			found = g
+	for _, g := range b.s.NodeGroups {
+		if ids, _ := n.placement(g); len(ids) == 0 {
+			side := "public"
+			if g.Private {
+				side = "private"
+			}
+			where := strings.Join(slices.Concat(g.Zones, g.LocalZones, g.Subnets), ", ")
+			if where == "" {
+				where = "the cluster's zones"
+			}
+			b.missing("placement/"+g.Name, "node group %s: there is no %s subnet in %s: name others, or add some to the file", g.Name, side, where)
 		}
 	}
-	return found
-}
-
-func (b *builder) natGateway(zone string, in subnet) {
-	address, id := "address/"+zone, "nat/"+zone
-	allocation := ""
-	for _, a := range b.o.Network.Addresses {
-		if allocation == "" && a.Resource == address {
-			allocation = a.ID
+	for _, f := range b.s.Fargate {
+		if ids, _ := n.fargateSubnets(f); len(ids) == 0 {
+			b.missing("placement/fargate/"+f.Name, "Fargate profile %s: there is no private subnet: Fargate needs one, with a way out", f.Name)
 		}
 	}
-	b.add("network", address, allocation != "", func(of plan.Of) plan.Action {
-		return plan.AllocateAddress{Of: of, Tags: b.tags(address)}
-	})
-	g := b.nat(id)
-	b.add("network", id, g.State == "available", func(of plan.Of) plan.Action {
-		return plan.CreateNATGateway{Of: of, Subnet: in.id, Address: allocation, Tags: b.tags(id), Token: token(b.opt, b.s.Name, id)}
-	}, address, in.resource, idAttachment)
-	r := &b.list[len(b.list)-1]
-	switch g.State {
-	case "pending":
-		r.state, r.detail = pending, "NAT gateway "+g.ID
-	case "failed":
-		r.state, r.detail = failed, "NAT gateway "+g.ID+" failed: "+g.Failure
-	}
-}
-
-// chooseZones keeps the zones in which there are subnets, and fills up with usable ones in the order of their names.
-func chooseZones(o Observation, s fleet.ClusterSpec, have map[string]fleet.Subnet) ([]string, error) {
-	if len(s.Network.Zones) > 0 {
-		return s.Network.Zones, nil
-	}
-	var zones []string
-	for id, sub := range have {
-		if strings.HasPrefix(id, "subnet/public/") {
-			zones = append(zones, sub.Zone)
-		}
-	}
-	slices.Sort(zones)
-	var others []string
-	for _, z := range o.Zones {
-		if !slices.Contains(avoided, z.Name) && !slices.Contains(avoided, z.ID) && !slices.Contains(zones, z.Name) {
-			others = append(others, z.Name)
-		}
-	}
-	slices.Sort(others)
-	if o.Control == nil { // zones of an existing cluster are what they are
-		for len(zones) < maxZones && len(others) > 0 {
-			zones, others = append(zones, others[0]), others[1:]
-		}
-	}
-	slices.Sort(zones)
-	if len(zones) < minZones {
-		return nil, fmt.Errorf("cluster %s: EKS needs two availability zones, and of Region %s only %v can be used", s.Name, s.Region, zones)
-	}
-	return zones, nil
-}
-
-// blocks deals out the VPC's addresses: the lower half to public subnets, the upper half to private ones.
-type blocks struct {
-	vpc  netip.Prefix
-	bits int // of one block
-	half int // blocks in each half
-	used []netip.Prefix
-}
-
-func newBlocks(cidr string, zones int, have map[string]fleet.Subnet) (*blocks, error) {
-	vpc, err := netip.ParsePrefix(cidr)
-	if err != nil {
-		return nil, fmt.Errorf("vpc.cidr: %w", err)
-	}
-	b := &blocks{vpc: vpc.Masked(), bits: vpc.Bits() + 3, half: 4}
-	for b.half < zones {
-		b.bits, b.half = b.bits+1, b.half*2
-	}
-	if b.bits > 28 {
-		return nil, fmt.Errorf("vpc.cidr %s is too small for subnets in %d zones", cidr, zones)
-	}
-	for _, s := range have {
-		p, err := netip.ParsePrefix(s.CIDR)
-		if err != nil {
-			return nil, fmt.Errorf("subnet %s: %w", s.ID, err)
-		}
-		b.used = append(b.used, p)
-	}
-	return b, nil
-}
-
-// take is the first free block of a half.
-func (b *blocks) take(public bool) (string, error) {
-	start := 0
-	if !public {
-		start = b.half
-	}
-	for i := start; i < start+b.half; i++ {
-		raw := b.vpc.Addr().As4()
-		n := uint32(raw[0])<<24 | uint32(raw[1])<<16 | uint32(raw[2])<<8 | uint32(raw[3])
-		n += uint32(i) << (32 - b.bits)
-		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), b.bits)
-		if !slices.ContainsFunc(b.used, p.Overlaps) {
-			b.used = append(b.used, p)
-			return p.String(), nil
-		}
-	}
-	return "", fmt.Errorf("no free block of /%d is left in VPC range %s", b.bits, b.vpc)
 }

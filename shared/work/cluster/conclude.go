@@ -37,7 +37,7 @@ func (v *visit) later(ctx context.Context, after time.Duration) handler.Outcome 
 	}
 	v.publish(ctx)
 	return handler.Later(after, &events.ClusterContinuation{
-		RunID: v.run.RunID, Cluster: v.cont.Cluster, RequestID: v.run.RequestID, StartedAt: v.run.StartedAt, Attempt: v.run.Attempt,
+		RunID: v.run.RunID, Cluster: v.id.Name, Region: v.id.Region, RequestID: v.run.RequestID, StartedAt: v.run.StartedAt, Attempt: v.run.Attempt,
 	})
 }
 
@@ -81,7 +81,7 @@ func (v *visit) quiet(p plan.Plan) bool {
 func (v *visit) finished(r ledger.ClusterRun) events.RunFinished {
 	now := v.Now()
 	done := events.RunFinished{
-		RunID: r.RunID, Function: function, Subject: events.Subject{Cluster: v.cont.Cluster}, EventID: r.EventID, EventTime: r.EventTime,
+		RunID: r.RunID, Function: function, Subject: events.Subject{Cluster: v.id.Name, Region: v.id.Region}, EventID: r.EventID, EventTime: r.EventTime,
 		StartedAt: r.StartedAt, FinishedAt: now, Timings: map[string]int64{"eventToFinished": now.Sub(r.EventTime).Milliseconds()},
 		Counts: map[string]int64{"writes": int64(r.Writes), "looks": int64(r.Attempt + 1), "notes": int64(len(v.notes))},
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/obs"
+	"github.com/ekspedite/ekspedite/shared/observe"
 	"github.com/ekspedite/ekspedite/shared/plan"
 	"github.com/ekspedite/ekspedite/shared/spec"
 )
@@ -46,6 +48,8 @@ const (
 type visit struct {
 	*Work
 	cont    events.ClusterContinuation
+	id      fleet.ClusterID
+	reach   Reach
 	desired ledger.Desired
 	run     ledger.ClusterRun
 	before  ledger.ClusterRun // the run as it was found
@@ -59,9 +63,9 @@ type visit struct {
 
 // look is one look, under the cluster's lease.
 func (w *Work) look(ctx context.Context, c events.ClusterContinuation) handler.Outcome {
-	v := &visit{Work: w, cont: c}
+	v := &visit{Work: w, cont: c, id: fleet.ClusterID{Region: cmp.Or(c.Region, w.Region), Name: c.Cluster}}
 	var err error
-	v.lease, err = w.Ledger.Acquire(ctx, "cluster#"+c.Cluster, w.NewID(), hold)
+	v.lease, err = w.Ledger.Acquire(ctx, "cluster#"+v.id.String(), w.NewID(), hold)
 	if fault.Is(err, fault.Blocked) {
 		return v.busy(ctx, err)
 	}
@@ -88,10 +92,10 @@ func (w *Work) look(ctx context.Context, c events.ClusterContinuation) handler.O
 
 // recall reads what is wanted and what was done for it.
 func (v *visit) recall(ctx context.Context) (err error) {
-	if v.desired, err = v.Ledger.Desired(ctx, v.cont.Cluster); err != nil {
+	if v.desired, err = v.Ledger.Desired(ctx, v.id); err != nil {
 		return err
 	}
-	v.before, err = v.Ledger.ClusterRun(ctx, v.cont.Cluster)
+	v.before, err = v.Ledger.ClusterRun(ctx, v.id)
 	return err
 }
 
@@ -122,7 +126,7 @@ func (v *visit) failed(err error) handler.Outcome {
 
 // save stores the run.
 func (v *visit) save(ctx context.Context) (err error) {
-	if v.run, err = v.Ledger.SaveClusterRun(ctx, v.cont.Cluster, v.run); err == nil {
+	if v.run, err = v.Ledger.SaveClusterRun(ctx, v.id, v.run); err == nil {
 		v.unsaved = false
 	}
 	return err
@@ -149,7 +153,7 @@ func (v *visit) admit(ctx context.Context) (why string, wait time.Duration) {
 	running := known.RunID != "" && !known.Over()
 	switch {
 	case v.desired.RequestID == "":
-		return "nobody has asked for cluster " + c.Cluster, 0
+		return "nobody has asked for cluster " + v.id.String(), 0
 	case c.RequestID != "" && c.RunID != v.desired.RunID:
 		return "request " + c.RequestID + " is superseded by " + v.desired.RequestID, 0
 	case known.RunID == c.RunID && known.Over(), known.RunID != c.RunID && known.Begun == c.RunID:
@@ -206,9 +210,10 @@ func (v *visit) read() error {
 		return fault.New(fault.Invalid, "the ledger's spec of cluster %s is not about it", v.cont.Cluster)
 	}
 	v.spec = specs[0].Cluster
-	v.opt = cluster.Options{RunID: v.run.RunID, InterruptionRole: v.InterruptionRole}
+	v.opt, v.reach = v.options(v.run.RunID, v.desired.Prune), v.Open(v.id.Region)
 	v.run.Fence = v.lease.Token
 	v.run.Made, v.run.Troubles, v.run.ReadyAt = writable(v.run.Made), writable(v.run.Troubles), writable(v.run.ReadyAt)
+	v.run.Updates = writable(v.run.Updates)
 	return nil
 }
 
@@ -257,16 +262,23 @@ func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
 	if !v.run.Acted {
 		waiting = v.run.Waiting
 	}
-	o, err := v.Observe.Cluster(ctx, v.spec, v.opt, waiting)
+	o, err := v.reach.Observe.Cluster(ctx, v.spec, v.opt, observe.Hints{
+		Waiting: waiting, Full: v.run.Writes > 0 && v.run.Acted, Updates: v.run.Updates,
+	})
 	if err != nil {
 		return plan.Plan{}, err
 	}
 	delete(v.run.Troubles, unseen)
 	now := v.Now()
 	if o.Unreachable != "" {
-		v.trouble(cluster.IDAccess, fmt.Errorf("the API server does not answer: %s", o.Unreachable))
+		for _, ref := range cluster.Wanted(v.spec, v.opt) {
+			if ref.Kind == "kubernetes" {
+				v.trouble(ref.ID, fmt.Errorf("the API server does not answer: %s", o.Unreachable))
+			}
+		}
 	}
 	o.Made, o.Troubles, o.Idle = v.run.Made, v.run.Troubles, v.run.Idle
+	v.settleUpdates(&o)
 	p, err := cluster.Decide(now, o, v.spec, v.opt)
 	if err != nil { // nothing that waiting could change
 		p = plan.Plan{Subject: "cluster " + v.spec.Name, Outcome: cluster.OutcomeFailed, Reason: err.Error()}
@@ -275,6 +287,21 @@ func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
 	v.compare(ctx, p, ready, pending)
 	obs.Log(ctx).Info("plan", "run", v.run.RunID, "cluster", v.spec.Name, "reason", p.Reason, "actions", p.Len(), "outcome", p.Outcome)
 	return p, nil
+}
+
+// settleUpdates forgets changes that have ended: those that worked, and those that failed before this run, which tries
+// again what they tried.
+func (v *visit) settleUpdates(o *cluster.Observation) {
+	for id, u := range v.run.Updates {
+		now, known := o.Updates[id]
+		switch {
+		case known && now.Status == "InProgress", o.Depth == cluster.OnlyControl:
+		case known && now.Status != "Successful" && !u.Begun.Before(v.run.StartedAt):
+		default:
+			delete(v.run.Updates, id)
+			delete(o.Updates, id)
+		}
+	}
 }
 
 // compare reports what has changed since the last look.
@@ -302,11 +329,9 @@ func (v *visit) apply(ctx context.Context, p plan.Plan) bool {
 	ok := true
 	v.unsaved = true // whatever comes of it
 	for _, step := range p.Steps {
-		for _, r := range apply.Step(ctx, step, apply.ClusterWidth, v.Now, v.Apply) {
-			id := r.Action.Kind()
-			if c, is := r.Action.(plan.Creation); is {
-				id = c.Resource()
-			}
+		for _, r := range apply.Step(ctx, step, apply.ClusterWidth, v.Now, v.reach.Apply) {
+			call := r.Action.(plan.Call) //nolint:forcetypeassert // a cluster's plan has nothing else
+			id, memory := call.ID, cluster.Memory(call)
 			if r.Err != nil {
 				ok = false
 				v.trouble(id, r.Err)
@@ -314,7 +339,11 @@ func (v *visit) apply(ctx context.Context, p plan.Plan) bool {
 				continue
 			}
 			delete(v.run.Troubles, id)
-			v.run.Made[id] = fleet.Making{At: r.At, Times: v.run.Made[id].Times + 1}
+			v.run.Made[memory] = fleet.Making{At: r.At, Times: v.run.Made[memory].Times + 1}
+			if r.Update.ID != "" {
+				r.Update.Begun = r.At
+				v.run.Updates[id] = r.Update
+			}
 			v.run.Writes++
 			v.progress(ctx, id, r.Action.Kind(), r.Action.String())
 		}
@@ -329,17 +358,17 @@ func (v *visit) trouble(id string, err error) {
 		t.Since = v.Now()
 	}
 	t.Tries++
-	t.Text, t.Fatal = err.Error(), fault.Is(err, fault.Invalid)
+	t.Text, t.Class, t.Fatal = err.Error(), fault.Of(err).String(), fault.Is(err, fault.Invalid)
 	v.run.Troubles[id] = t
 }
 
 func (v *visit) progress(ctx context.Context, id, step, detail string) {
-	subject := events.Subject{Cluster: v.spec.Name}
+	about := subject(v.id)
 	if group, ok := strings.CutPrefix(id, "nodegroup/"); ok {
-		subject.NodeGroup = group
+		about.NodeGroup = group
 	}
 	v.events = v.report(ctx, v.events, &events.RunProgressed{
-		RunID: v.run.RunID, Function: function, Subject: subject, Step: step, Detail: detail, At: v.Now(),
+		RunID: v.run.RunID, Function: function, Subject: about, Step: step, Detail: detail, At: v.Now(),
 	})
 }
 

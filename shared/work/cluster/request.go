@@ -3,22 +3,22 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/ekspedite/ekspedite/events"
-	"github.com/ekspedite/ekspedite/shared/apply"
 	"github.com/ekspedite/ekspedite/shared/decide/cluster"
 	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/obs"
+	"github.com/ekspedite/ekspedite/shared/observe"
 	"github.com/ekspedite/ekspedite/shared/spec"
 )
 
 // request is somebody's wish: it is read, checked, recorded, and begun.
 func (w *Work) request(ctx context.Context, d handler.Delivery, p *events.ClusterApplyRequested) handler.Outcome {
 	specs, said := spec.Parse([]byte(p.Spec))
-	if err := w.check(specs, said); err != nil {
+	if err := said.Err(); err != nil {
 		w.refuse(ctx, d, p, specs, err)
 		return handler.Failed(err)
 	}
@@ -33,9 +33,10 @@ func (w *Work) request(ctx context.Context, d handler.Delivery, p *events.Cluste
 	}
 	var next []*events.ClusterContinuation
 	for _, s := range specs {
-		id := runID(p.RequestID, s.Cluster.Name)
+		cluster := idOf(s)
+		id := runID(p.RequestID, cluster)
 		accepted, err := w.Ledger.Desire(ctx, ledger.Desired{
-			Cluster: s.Cluster.Name, Text: s.Text, Policy: s.Policy, RequestID: p.RequestID, RunID: id,
+			ClusterID: cluster, Text: s.Text, Prune: p.Prune, Policy: s.Policy, RequestID: p.RequestID, RunID: id,
 			EventID: d.Event.ID, RequestedAt: d.Event.Time,
 		})
 		if err != nil {
@@ -45,7 +46,7 @@ func (w *Work) request(ctx context.Context, d handler.Delivery, p *events.Cluste
 			obs.Log(ctx).Info("a newer request is there", "cluster", s.Cluster.Name, "request", p.RequestID)
 			continue
 		}
-		next = append(next, &events.ClusterContinuation{RunID: id, Cluster: s.Cluster.Name, RequestID: p.RequestID, StartedAt: w.Now()})
+		next = append(next, &events.ClusterContinuation{RunID: id, Cluster: cluster.Name, Region: cluster.Region, RequestID: p.RequestID, StartedAt: w.Now()})
 	}
 	if len(next) == 1 {
 		return w.look(ctx, *next[0])
@@ -58,36 +59,19 @@ func (w *Work) request(ctx context.Context, d handler.Delivery, p *events.Cluste
 	return handler.Done()
 }
 
-// check is nil if the specs can be worked on here.
-func (w *Work) check(specs []spec.Spec, said spec.Report) error {
-	if err := said.Err(); err != nil {
-		return err
-	}
-	var wrong []string
-	for _, s := range specs {
-		if w.Region != "" && s.Cluster.Region != w.Region {
-			wrong = append(wrong, fmt.Sprintf("cluster %s is for %s, and this ekspedite looks after %s", s.Cluster.Name, s.Cluster.Region, w.Region))
-		}
-	}
-	if len(wrong) > 0 {
-		return fault.New(fault.Invalid, "the cluster spec is wrong:\n%s", strings.Join(wrong, "\n"))
-	}
-	return nil
-}
-
 // refuse reports a request of which nothing can be made. The message itself goes to the dead-letter queue with the reason.
 func (w *Work) refuse(ctx context.Context, d handler.Delivery, p *events.ClusterApplyRequested, specs []spec.Spec, why error) {
-	names := []string{""}
+	names := []fleet.ClusterID{{}}
 	if len(specs) > 0 {
 		names = nil
 	}
 	for _, s := range specs {
-		names = append(names, s.Cluster.Name)
+		names = append(names, idOf(s))
 	}
 	var list []events.Event
-	for _, name := range names {
+	for _, id := range names {
 		list = w.report(ctx, list, &events.RunFinished{
-			RunID: runID(p.RequestID, name), Function: function, Subject: events.Subject{Cluster: name}, Outcome: events.OutcomeFailed,
+			RunID: runID(p.RequestID, id), Function: function, Subject: subject(id), Outcome: events.OutcomeFailed,
 			Reason: why.Error(), EventID: d.Event.ID, EventTime: d.Event.Time, StartedAt: w.Now(), FinishedAt: w.Now(),
 		})
 	}
@@ -105,7 +89,7 @@ func (w *Work) warn(ctx context.Context, p *events.ClusterApplyRequested, specs 
 	var list []events.Event
 	for _, problem := range said.Warnings {
 		list = w.report(ctx, list, &events.RunProgressed{
-			RunID: runID(p.RequestID, specs[0].Cluster.Name), Function: function, Subject: events.Subject{Cluster: specs[0].Cluster.Name},
+			RunID: runID(p.RequestID, idOf(specs[0])), Function: function, Subject: subject(idOf(specs[0])),
 			Step: "Warning", Detail: problem.String(), At: w.Now(),
 		})
 	}
@@ -117,8 +101,8 @@ func (w *Work) warn(ctx context.Context, p *events.ClusterApplyRequested, specs 
 // dryRun reads the world and tells what would be written. The ledger is not written either.
 func (w *Work) dryRun(ctx context.Context, d handler.Delivery, p *events.ClusterApplyRequested, s spec.Spec) error {
 	start := w.Now()
-	opt := cluster.Options{RunID: runID(p.RequestID, s.Cluster.Name), InterruptionRole: w.InterruptionRole}
-	o, err := w.Observe.Cluster(ctx, s.Cluster, opt, nil)
+	opt := w.options(runID(p.RequestID, idOf(s)), p.Prune)
+	o, err := w.Open(s.Cluster.Region).Observe.Cluster(ctx, s.Cluster, opt, observe.Hints{Full: true})
 	if err != nil {
 		return err
 	}
@@ -126,23 +110,18 @@ func (w *Work) dryRun(ctx context.Context, d handler.Delivery, p *events.Cluster
 	if err != nil {
 		return &fault.Error{Class: fault.Invalid, Err: err}
 	}
-	var recorded apply.DryRun
-	for _, step := range plan.Steps {
-		apply.Step(ctx, step, apply.ClusterWidth, w.Now, recorded.Do)
-	}
-	subject := events.Subject{Cluster: s.Cluster.Name}
 	var list []events.Event
 	for i, step := range plan.Steps {
 		for _, a := range step.Actions {
-			list = w.report(ctx, list, &events.RunProgressed{RunID: opt.RunID, Function: function, Subject: subject, Step: "Planned",
+			list = w.report(ctx, list, &events.RunProgressed{RunID: opt.RunID, Function: function, Subject: subject(idOf(s)), Step: "Planned",
 				Detail: fmt.Sprintf("%d. %s", i+1, a), At: w.Now()})
 		}
 	}
 	done := events.RunFinished{
-		RunID: opt.RunID, Function: function, Subject: subject, Outcome: events.OutcomeNothingToDo,
+		RunID: opt.RunID, Function: function, Subject: subject(idOf(s)), Outcome: events.OutcomeNothingToDo,
 		Reason:  fmt.Sprintf("dry run, nothing was written: %s", plan.Reason),
 		EventID: d.Event.ID, EventTime: d.Event.Time, StartedAt: start, FinishedAt: w.Now(),
-		Counts:  map[string]int64{"planned": int64(len(recorded.Written())), "steps": int64(len(plan.Steps))},
+		Counts:  map[string]int64{"planned": int64(plan.Len()), "steps": int64(len(plan.Steps))},
 		Blocked: plan.Notes,
 	}
 	if plan.Outcome == cluster.OutcomeFailed {
@@ -150,4 +129,17 @@ func (w *Work) dryRun(ctx context.Context, d handler.Delivery, p *events.Cluster
 	}
 	obs.Log(ctx).Info("dry run", "cluster", s.Cluster.Name, "plan", plan.String())
 	return w.Bus.Publish(ctx, w.report(ctx, list, &done)...)
+}
+
+// options are what decisions need beside the spec.
+func (w *Work) options(run string, prune bool) cluster.Options {
+	return cluster.Options{RunID: run, Account: w.Account, InterruptionRole: w.InterruptionRole, ClusterRole: w.Role, Prune: prune}
+}
+
+func idOf(s spec.Spec) fleet.ClusterID {
+	return fleet.ClusterID{Region: s.Cluster.Region, Name: s.Cluster.Name}
+}
+
+func subject(id fleet.ClusterID) events.Subject {
+	return events.Subject{Cluster: id.Name, Region: id.Region}
 }

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,24 +16,45 @@ import (
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/infra/local"
+	"github.com/ekspedite/ekspedite/infra/local/faults"
+	"github.com/ekspedite/ekspedite/infra/local/world"
+	"github.com/ekspedite/ekspedite/shared/apply"
+	"github.com/ekspedite/ekspedite/shared/awscloud"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/observe"
 )
 
 const (
-	role       = "arn:aws:iam::123456789012:role/ekspedite-Interruption-Role"
-	visibility = 12 * time.Minute
+	account    = "123456789012"
+	region     = "us-east-1"
+	drainer    = "arn:aws:iam::123456789012:role/ekspedite-Interruption-Role"
+	visibility = 150 * time.Second // as in the template
 	receives   = 5
 )
 
 // queue is the function's queue: a message is delivered once it is visible, and again if it was not deleted.
 type queue struct {
-	list []*message
-	dlq  []string
-	n    int
+	mu     sync.Mutex
+	list   []*message
+	dlq    []string // reasons
+	bodies []string // of the same messages
+	n      int
+}
+
+// redrive puts what was rejected back, as an operator would.
+func (q *queue) redrive() int {
+	bodies := q.bodies
+	q.dlq, q.bodies = nil, nil
+	for _, b := range bodies {
+		q.send(b, 0)
+	}
+	return len(bodies)
 }
 
 type message struct {
@@ -43,6 +64,8 @@ type message struct {
 }
 
 func (q *queue) send(body string, delay time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.n++
 	// SQS counts in whole seconds.
 	delay = (delay + time.Second - 1).Truncate(time.Second)
@@ -50,6 +73,8 @@ func (q *queue) send(body string, delay time.Duration) {
 }
 
 func (q *queue) release(id string, delay time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, m := range q.list {
 		if m.id == id {
 			m.at = time.Now().Add(delay)
@@ -57,21 +82,53 @@ func (q *queue) release(id string, delay time.Duration) {
 	}
 }
 
-// rig is the function with everything around it.
-type rig struct {
-	t      testing.TB
-	world  *world
-	script *script
-	store  *ledger.Memory
-	bus    *bus
-	queue  *queue
-	ids    int
-	mu     sync.Mutex
-	twice  func() bool // whether a message is delivered twice at once
+// next is the message that is visible first; nil without.
+func (q *queue) next() *message {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.list) == 0 {
+		return nil
+	}
+	return slices.MinFunc(q.list, func(a, b *message) int { return a.at.Compare(b.at) })
 }
 
-func newRig(t testing.TB) *rig {
-	return &rig{t: t, world: newWorld(), script: &script{}, store: &ledger.Memory{}, bus: &bus{}, queue: &queue{}}
+func (q *queue) remove(m *message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list = slices.DeleteFunc(q.list, func(o *message) bool { return o == m })
+}
+
+// rig is the function with everything around it: the embedded cloud, spoken to by the real SDK, in virtual time and without
+// a network.
+type rig struct {
+	t      testing.TB
+	cloud  *local.Cloud
+	inside *objects // Kubernetes, of all clusters
+	script *script
+	store  *ledger.Memory
+	queue  *queue
+	mu     sync.Mutex
+	ids    int
+	list   []events.Event // the bus
+	twice  func() bool    // whether a message is delivered twice at once
+}
+
+// newRig starts a cloud. It has to be called within a bubble, and Close'd there.
+func newRig(t testing.TB, profile world.Profile, f faults.Config) *rig {
+	t.Helper()
+	cloud, err := local.Start(context.Background(), local.Options{
+		InMemory: true, Profile: profile, Seed: 7, Faults: &f, Launcher: launcher{}, DataDir: t.TempDir(),
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cloud.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &rig{t: t, cloud: cloud, inside: newObjects(), script: &script{}, store: &ledger.Memory{}, queue: &queue{}}
 }
 
 func (r *rig) id() string {
@@ -81,14 +138,34 @@ func (r *rig) id() string {
 	return fmt.Sprintf("id-%d", r.ids)
 }
 
+// config is the SDK's, for calls that go through a transport.
+func (r *rig) config(region string, transport http.RoundTripper) aws.Config {
+	cfg := awscloud.Static(r.cloud.Endpoint(), region, r.cloud.AccessKey(), r.cloud.SecretKey())
+	cfg.HTTPClient = &http.Client{Transport: transport}
+	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // what fails here shall be seen by the function
+	return cfg
+}
+
+// work is the function in a new execution environment.
+func (r *rig) work(s *session) *Work {
+	return &Work{
+		Open: func(region string) Reach {
+			reach := awscloud.NewRegion(r.config(region, s))
+			return Reach{
+				Observe: observe.Clusters{AWS: reach, Kubernetes: s, Now: time.Now},
+				Apply:   apply.ClusterWriter{AWS: reach, Kubernetes: s}.Do,
+			}
+		},
+		Ledger: &ledger.Ledger{Store: s, Now: time.Now}, Bus: s, Queue: s, InterruptionRole: drainer,
+		Role:    "arn:aws:iam::123456789012:role/ekspedite-Cluster-Role",
+		Account: account, Region: region, NewID: r.id, Now: time.Now,
+	}
+}
+
 // invoke delivers one message to a new execution environment and tells whether SQS may delete it.
 func (r *rig) invoke(m message) bool {
-	s := &session{world: r.world, script: r.script, store: r.store, bus: r.bus, queue: r.queue}
-	w := &Work{
-		Observe: observe.Clusters{Networks: s, Roles: s, EKS: s, Kubernetes: s}, Apply: s.Do,
-		Ledger: &ledger.Ledger{Store: s, Now: time.Now}, Bus: s, Queue: s, InterruptionRole: role,
-		Account: "123456789012", Region: "us-east-1", NewID: r.id, Now: time.Now,
-	}
+	s := &session{rig: r}
+	w := r.work(s)
 	h := &handler.Handler{
 		Function: "cluster", Work: w.Handle, Queue: s, MaxReceives: receives, Account: w.Account, Region: w.Region, NewID: r.id,
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -98,24 +175,33 @@ func (r *rig) invoke(m message) bool {
 	out, err := h.Handle(ctx, awsevents.SQSEvent{Records: []awsevents.SQSMessage{{
 		MessageId: m.id, ReceiptHandle: m.id, Body: m.body, Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(m.received)},
 	}}})
-	if s.dead { // nobody was left to answer
+	if s.isDead() { // nobody was left to answer
 		return false
 	}
 	return err == nil && len(out.BatchItemFailures) == 0
 }
 
 // run delivers messages until there are none.
-func (r *rig) run() {
-	for steps := 0; len(r.queue.list) > 0; steps++ {
-		if steps > 2000 {
-			r.t.Fatalf("it does not end; the last message is %s", r.queue.list[0].body)
+func (r *rig) run() { r.runFor(100 * time.Hour) }
+
+// runFor delivers the messages that are visible within d.
+func (r *rig) runFor(d time.Duration) {
+	end := time.Now().Add(d)
+	for steps := 0; ; steps++ {
+		m := r.queue.next()
+		if m == nil {
+			return
 		}
-		slices.SortStableFunc(r.queue.list, func(a, b *message) int { return a.at.Compare(b.at) })
-		m := r.queue.list[0]
+		if m.at.After(end) {
+			time.Sleep(time.Until(end))
+			return
+		}
+		if steps > 2000 {
+			r.t.Fatalf("it does not end; the last message is %s", m.body)
+		}
 		time.Sleep(time.Until(m.at))
-		deleted := r.deliver(m)
-		if deleted {
-			r.queue.list = slices.DeleteFunc(r.queue.list, func(o *message) bool { return o == m })
+		if r.deliver(m) {
+			r.queue.remove(m)
 		} else if m.received >= receives {
 			r.t.Fatalf("message %s would end in the dead-letter queue by SQS's redrive: %s", m.id, m.body)
 		}
@@ -138,21 +224,11 @@ func (r *rig) deliver(m *message) bool {
 	return slices.Contains(deleted, true)
 }
 
-func demo(t testing.TB) string {
-	text, err := os.ReadFile("../../../examples/demo.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // ask puts a request on the queue.
-func (r *rig) ask(id, spec string, dryRun bool) {
-	r.send(&events.ClusterApplyRequested{RequestID: id, Spec: spec, DryRun: dryRun})
-}
+func (r *rig) ask(id, spec string) { r.send(&events.ClusterApplyRequested{RequestID: id, Spec: spec}) }
 
 func (r *rig) send(p events.OwnPayload) {
-	e, err := events.New(p, r.id(), time.Now(), "123456789012", "us-east-1")
+	e, err := events.New(p, r.id(), time.Now(), account, region)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -165,7 +241,7 @@ func (r *rig) send(p events.OwnPayload) {
 
 // finished are the reports of ended runs.
 func (r *rig) finished() (out []events.RunFinished) {
-	for _, e := range r.bus.list {
+	for _, e := range r.list {
 		if p, ok := e.Payload.(*events.RunFinished); ok {
 			out = append(out, *p)
 		}
@@ -173,182 +249,38 @@ func (r *rig) finished() (out []events.RunFinished) {
 	return out
 }
 
-// shape is the world without ids: each resource with what it is bound to.
-func (r *rig) shape() []string {
-	n := r.world.o.Network
-	name := map[string]string{}
-	count := map[string]int{}
-	add := func(id, what string) {
-		count[what]++
-		name[id] = what
-	}
-	for _, v := range n.VPCs {
-		add(v.ID, "vpc")
-	}
-	for _, g := range n.Gateways {
-		add(g.ID, "igw")
-	}
-	for _, s := range n.Subnets {
-		add(s.ID, s.Resource)
-	}
-	for _, t := range n.RouteTables {
-		add(t.ID, t.Resource)
-	}
-	for _, a := range n.Addresses {
-		add(a.ID, a.Resource)
-	}
-	for _, g := range n.NATs {
-		add(g.ID, g.Resource)
-	}
-	var out []string
-	for what, c := range count {
-		out = append(out, fmt.Sprintf("%d × %s", c, what))
-	}
-	for _, v := range n.VPCs {
-		out = append(out, fmt.Sprint("vpc ", v.CIDR, v.DNSHostnames))
-	}
-	for _, g := range n.Gateways {
-		out = append(out, "igw in "+name[g.VPC])
-	}
-	for _, s := range n.Subnets {
-		out = append(out, fmt.Sprint(s.Resource, " ", s.CIDR, " ", s.PublicIPs, " in ", name[s.VPC]))
-	}
-	for _, t := range n.RouteTables {
-		out = append(out, fmt.Sprint(t.Resource, " to ", name[t.Routes["0.0.0.0/0"]]))
-		for _, s := range t.Subnets {
-			out = append(out, t.Resource+" of "+name[s])
-		}
-	}
-	for _, x := range r.world.o.Roles {
-		slices.Sort(x.Policies)
-		out = append(out, fmt.Sprint(x))
-	}
-	if c := r.world.o.Control; c != nil {
-		var subnets []string
-		for _, s := range c.Subnets {
-			subnets = append(subnets, name[s])
-		}
-		out = append(out, fmt.Sprint("cluster ", c.Name, c.Version, c.RoleARN, subnets, name[c.VPC], c.AuthMode))
-	}
-	for _, g := range r.world.o.Groups {
-		for i, s := range g.Subnets {
-			g.Subnets[i] = name[s] // the world is over
-			if name[s] == "" {
-				g.Subnets[i] = s
-			}
-		}
-		out = append(out, fmt.Sprint("group ", g))
-	}
-	for _, e := range r.world.o.Entries {
-		out = append(out, fmt.Sprint("entry ", e))
-	}
-	if r.world.o.Access != nil {
-		out = append(out, fmt.Sprint("access ", *r.world.o.Access))
-	}
-	slices.Sort(out)
-	return out
-}
-
-// create makes the demo's cluster under a script, and returns what came of it.
-func create(t *testing.T, stale time.Duration, twice func() bool, at func(n int, op string) event) (r *rig) {
-	t.Helper()
-	r = newRig(t)
-	r.world.stale, r.twice, r.script.at = stale, twice, at
-	if at != nil {
-		r.world.clusterTakes, r.world.groupTakes = 40*time.Second, 15*time.Second // the looks in between are all alike
-	}
-	r.ask("request-1", demo(t), false)
-	r.run()
-	return r
-}
-
-// complete checks that the cluster is as it should be, whatever happened on the way.
-func complete(t *testing.T, r *rig, want []string, what string) {
-	t.Helper()
-	if got := r.shape(); !reflect.DeepEqual(got, want) {
-		t.Errorf("%s: the end is another one:\n%s", what, diff(got, want))
-	}
-	done := r.finished()
-	if len(done) == 0 {
-		t.Fatalf("%s: nobody said that the run is over", what)
-	}
-	for _, d := range done {
-		if d.Outcome != events.OutcomeActive || d.RunID != done[0].RunID {
-			t.Errorf("%s: run %s ended %s: %s", what, d.RunID, d.Outcome, d.Reason)
-		}
-	}
-	if len(r.queue.dlq) > 0 {
-		t.Errorf("%s: rejected: %v", what, r.queue.dlq)
-	}
-	l := &ledger.Ledger{Store: r.store, Now: time.Now}
-	run, err := l.ClusterRun(context.Background(), "demo")
-	runs, err2 := l.Runs(context.Background(), "demo")
-	if err != nil || err2 != nil || run.Outcome != events.OutcomeActive || len(runs) != 1 {
-		t.Errorf("%s: the ledger has %d runs, the last one %q (%v, %v)", what, len(runs), run.Outcome, err, err2)
-	}
-}
-
-func diff(got, want []string) string {
+// told is everything that was reported, a line each.
+func (r *rig) told() string {
 	var b strings.Builder
-	for _, g := range got {
-		if !slices.Contains(want, g) {
-			fmt.Fprintf(&b, "+ %s\n", g)
-		}
-	}
-	for _, w := range want {
-		if !slices.Contains(got, w) {
-			fmt.Fprintf(&b, "- %s\n", w)
+	for _, e := range r.list {
+		switch p := e.Payload.(type) {
+		case *events.RunProgressed:
+			fmt.Fprintf(&b, "%s %s %s: %s\n", p.At.Format("15:04:05"), p.Subject.Cluster, p.Step, p.Detail)
+		case *events.RunFinished:
+			fmt.Fprintf(&b, "%s %s: %s\n", p.Subject.Cluster, p.Outcome, p.Reason)
 		}
 	}
 	return b.String()
 }
 
-// runFor delivers the messages that are visible within d.
-func (r *rig) runFor(d time.Duration) {
-	end := time.Now().Add(d)
-	for len(r.queue.list) > 0 {
-		slices.SortStableFunc(r.queue.list, func(a, b *message) int { return a.at.Compare(b.at) })
-		m := r.queue.list[0]
-		if m.at.After(end) {
-			break
-		}
-		time.Sleep(time.Until(m.at))
-		if r.deliver(m) {
-			r.queue.list = slices.DeleteFunc(r.queue.list, func(o *message) bool { return o == m })
-		}
+// example is one of the files that users get.
+func example(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../examples/" + name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	time.Sleep(time.Until(end))
+	return string(text)
 }
 
-// The ledger's store, the bus and the queue, through the session.
-
-func (s *session) Get(ctx context.Context, key ledger.Key) (ledger.Document, error) {
-	return read(ctx, s, "ledger.Get", func() (ledger.Document, error) { return s.store.Get(ctx, key) })
+// objects are the Kubernetes objects of all clusters, by cluster, kind and name.
+type objects struct {
+	mu   sync.Mutex
+	list map[string]fleet.Props
 }
 
-func (s *session) Put(ctx context.Context, d ledger.Document) error {
-	return s.call(ctx, "ledger.Put", func() error { return s.store.Put(ctx, d) })
-}
+func newObjects() *objects { return &objects{list: map[string]fleet.Props{}} }
 
-func (s *session) Query(ctx context.Context, partition, prefix string) ([]ledger.Document, error) {
-	return read(ctx, s, "ledger.Query", func() ([]ledger.Document, error) { return s.store.Query(ctx, partition, prefix) })
+func key(cluster string, o fleet.Props) string {
+	return strings.Join([]string{cluster, fleet.Text(o, "apiVersion"), fleet.Text(o, "kind"), fleet.Text(o, "metadata", "namespace"), fleet.Text(o, "metadata", "name")}, "|")
 }
-
-func (s *session) Publish(ctx context.Context, list ...events.Event) error {
-	return s.call(ctx, "Publish", func() error { s.bus.list = append(s.bus.list, list...); return nil })
-}
-
-func (s *session) Continue(ctx context.Context, body string, delay time.Duration) error {
-	return s.call(ctx, "Continue", func() error { s.queue.send(body, delay); return nil })
-}
-
-func (s *session) Reject(ctx context.Context, body, _, reason string) error {
-	return s.call(ctx, "Reject", func() error { s.queue.dlq = append(s.queue.dlq, reason); return nil })
-}
-
-func (s *session) Release(ctx context.Context, receipt string, delay time.Duration) error {
-	return s.call(ctx, "Release", func() error { s.queue.release(receipt, delay); return nil })
-}
-
-// bus keeps what was published.
-type bus struct{ list []events.Event }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/apply"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/obs"
@@ -35,17 +36,23 @@ type Continuer interface {
 
 // Work has what the function needs.
 type Work struct {
+	// Open reaches a Region's AWS and the Kubernetes APIs of its clusters. It is asked again for each look.
+	Open   func(region string) Reach
+	Ledger *ledger.Ledger
+	Bus    Publisher
+	Queue  Continuer
+	// InterruptionRole gets into every cluster to drain nodes; Role is this function's own: ARNs.
+	InterruptionRole, Role string
+	Account, Region        string // events of others are not ours; "" accepts all
+	NewID                  func() string
+	Now                    func() time.Time
+	Metrics                *obs.Metrics
+}
+
+// Reach is a Region, as far as its clusters are concerned.
+type Reach struct {
 	Observe observe.Clusters
 	Apply   apply.Do
-	Ledger  *ledger.Ledger
-	Bus     Publisher
-	Queue   Continuer
-	// InterruptionRole is the ARN of the role that gets into every cluster to drain nodes.
-	InterruptionRole string
-	Account, Region  string // events of others are not ours; "" accepts all
-	NewID            func() string
-	Now              func() time.Time
-	Metrics          *obs.Metrics
 }
 
 const function = "cluster"
@@ -74,8 +81,8 @@ func (w *Work) nothing(ctx context.Context, why string) handler.Outcome {
 }
 
 // runID of the same wish for the same cluster is the same, however often it is delivered.
-func runID(wish, cluster string) string {
-	sum := sha256.Sum256([]byte(wish + "\x00" + cluster))
+func runID(wish string, cluster fleet.ClusterID) string {
+	sum := sha256.Sum256([]byte(wish + "\x00" + cluster.String()))
 	return "cluster-" + hex.EncodeToString(sum[:10])
 }
 
@@ -84,23 +91,23 @@ const spread = time.Minute
 
 // sweep asks for a look at every cluster.
 func (w *Work) sweep(ctx context.Context, d handler.Delivery) handler.Outcome {
-	names, err := w.Ledger.Clusters(ctx)
+	clusters, err := w.Ledger.Clusters(ctx)
 	if err != nil {
 		return handler.Failed(err)
 	}
-	for _, name := range names {
+	for _, id := range clusters {
 		h := fnv.New32a()
-		h.Write([]byte(name)) //nolint:errcheck // a hash takes all
+		h.Write([]byte(id.String())) //nolint:errcheck // a hash takes all
 		delay := time.Duration(h.Sum32()%uint32(spread/time.Second)) * time.Second
-		if len(names) == 1 {
+		if len(clusters) == 1 {
 			delay = 0
 		}
-		next := &events.ClusterContinuation{RunID: runID("sweep "+d.Event.ID, name), Cluster: name, StartedAt: w.Now()}
+		next := &events.ClusterContinuation{RunID: runID("sweep "+d.Event.ID, id), Cluster: id.Name, Region: id.Region, StartedAt: w.Now()}
 		if err := w.send(ctx, next, delay); err != nil {
 			return handler.Failed(err)
 		}
 	}
-	obs.Log(ctx).Info("sweep", "clusters", len(names))
+	obs.Log(ctx).Info("sweep", "clusters", len(clusters))
 	return handler.Done()
 }
 

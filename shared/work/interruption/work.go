@@ -45,7 +45,7 @@ type Clusters interface {
 
 // Policies reads what a cluster's owner has decided.
 type Policies interface {
-	Policy(ctx context.Context, cluster string) (fleet.Policy, error)
+	Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Policy, error)
 }
 
 // Publisher puts events on ekspedite's bus.
@@ -241,7 +241,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 	var policy fleet.Policy
 	var policyErr error
 	var read sync.WaitGroup
-	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, r.cluster) })
+	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, fleet.ClusterID{Region: r.Region, Name: r.cluster}) })
 	for try := 1; ; try++ {
 		o, readErr := observe.Machine(ctx, nodes, r.Groups, r.signal, inst)
 		if read.Wait(); policyErr != nil {
@@ -268,7 +268,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 }
 
 func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
-	do := apply.Drainer{Nodes: nodes, Groups: r.Groups}.Do
+	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.Groups}.Do)
 	claimed := false
 	for _, s := range p.Steps {
 		if touchesPods(s) && !claimed {

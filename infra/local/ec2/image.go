@@ -1,0 +1,158 @@
+package ec2
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Image is an AMI. Those that EC2 itself knows are the ones that clusters' nodes start from, one a Kubernetes minor, kind
+// and architecture; AddImage adds the account's own.
+type Image struct {
+	ID, Name, Description string
+	Owner                 string // account id
+	OwnerAlias            string // "amazon", or empty
+	Arch                  string // "x86_64" or "arm64"
+	Windows               bool
+	Created               time.Time
+	RootDevice            string
+	SizeGiB               int
+	Parameter             string // Systems Manager's public parameter that holds the id; empty for the account's own
+	Minor                 string // of Kubernetes: "1.36"
+	Release               string // AMI release version: "1.36.6-20261112"
+	AMIType               string // EKS's name for its kind; empty where EKS has none
+}
+
+// minors are the Kubernetes minors with images, each with the patch level of its newest.
+var minors = [][2]string{
+	{"1.31", "1.31.14"}, {"1.32", "1.32.13"}, {"1.33", "1.33.13"}, {"1.34", "1.34.13"}, {"1.35", "1.35.10"}, {"1.36", "1.36.6"}, {"1.37", "1.37.2"},
+}
+
+// The newest images are of this day.
+var imageDay = time.Date(2026, 11, 12, 18, 30, 0, 0, time.UTC)
+
+// Owners of public images.
+const (
+	ownerEKS          = "602401143452"
+	ownerBottlerocket = "092701018921"
+	ownerCanonical    = "099720109477"
+	ownerWindows      = "801119661308"
+)
+
+// ImageID makes the id of an image of AWS's out of the public parameter that holds it. It is the same in every run, and,
+// unlike on AWS, in every Region.
+func ImageID(parameter string) string { return "ami-" + stableHex(17, parameter) }
+
+var arches = []struct{ ec2, eks, other string }{{"x86_64", "x86_64", "amd64"}, {"arm64", "arm64", "arm64"}}
+
+// publicImages are AWS's and Canonical's, oldest minor first.
+var publicImages = buildImages()
+
+func buildImages() []Image {
+	var out []Image
+	stamp := imageDay.Format("20060102")
+	add := func(i Image, minor [2]string) {
+		i.ID, i.Created, i.Minor = ImageID(i.Parameter), imageDay, minor[0]
+		if i.Release == "" {
+			i.Release = minor[1] + "-" + stamp
+		}
+		out = append(out, i)
+	}
+	for _, m := range minors {
+		for _, arch := range arches {
+			for _, variant := range []string{"standard", "nvidia", "neuron"} {
+				if variant == "neuron" && arch.ec2 == "arm64" {
+					continue
+				}
+				t := "AL2023_" + eksArch(arch.ec2) + "_" + strings.ToUpper(variant)
+				add(Image{
+					Name:        fmt.Sprintf("amazon-eks-node-al2023-%s-%s-%s-v%s", arch.eks, variant, m[0], stamp),
+					Description: fmt.Sprintf("EKS-optimized Kubernetes node based on Amazon Linux 2023, (k8s: %s)", m[1]),
+					Owner:       ownerEKS, OwnerAlias: "amazon", Arch: arch.ec2, RootDevice: "/dev/xvda", SizeGiB: 20, AMIType: t,
+					Parameter: fmt.Sprintf("/aws/service/eks/optimized-ami/%s/amazon-linux-2023/%s/%s/recommended/image_id", m[0], arch.eks, variant),
+				}, m)
+			}
+			for _, variant := range []string{"", "-nvidia", "-fips", "-nvidia-fips"} {
+				add(Image{
+					Name:        fmt.Sprintf("bottlerocket-aws-k8s-%s%s-%s-v1.51.0-%s", m[0], variant, arch.eks, stableHex(8, "bottlerocket")),
+					Description: "Bottlerocket", Release: "1.51.0-" + stableHex(8, "bottlerocket"),
+					Owner: ownerBottlerocket, OwnerAlias: "amazon", Arch: arch.ec2, RootDevice: "/dev/xvda", SizeGiB: 2,
+					AMIType:   "BOTTLEROCKET_" + eksArch(arch.ec2) + strings.ToUpper(strings.ReplaceAll(variant, "-", "_")),
+					Parameter: fmt.Sprintf("/aws/service/bottlerocket/aws-k8s-%s%s/%s/latest/image_id", m[0], variant, arch.eks),
+				}, m)
+			}
+			for _, u := range [][2]string{{"22.04", "jammy"}, {"24.04", "noble"}} {
+				add(Image{
+					Name:        fmt.Sprintf("ubuntu-eks/k8s_%s/images/hvm-ssd-gp3/ubuntu-%s-%s-%s-server-%s", m[0], u[1], u[0], arch.other, stamp),
+					Description: fmt.Sprintf("Canonical, Ubuntu EKS Node OS (k8s_%s), %s LTS, %s %s image", m[0], u[0], arch.other, u[1]),
+					Owner:       ownerCanonical, Arch: arch.ec2, RootDevice: "/dev/sda1", SizeGiB: 20,
+					Parameter: fmt.Sprintf("/aws/service/canonical/ubuntu/eks/%s/%s/stable/current/%s/hvm/ebs-gp3/ami-id", u[0], m[0], arch.other),
+				}, m)
+			}
+		}
+		for _, year := range []string{"2019", "2022", "2025"} {
+			for _, kind := range []string{"Core", "Full"} {
+				add(Image{
+					Name:        fmt.Sprintf("Windows_Server-%s-English-%s-EKS_Optimized-%s-%s", year, kind, m[0], imageDay.Format("2006.01.02")),
+					Description: fmt.Sprintf("Microsoft Windows Server %s %s Locale English with EKS Optimized for %s AMI provided by Amazon", year, kind, m[0]),
+					Owner:       ownerWindows, OwnerAlias: "amazon", Arch: "x86_64", Windows: true, RootDevice: "/dev/sda1", SizeGiB: 50,
+					Release: m[0] + "-" + imageDay.Format("2006.01.02"), AMIType: "WINDOWS_" + strings.ToUpper(kind) + "_" + year + "_x86_64",
+					Parameter: fmt.Sprintf("/aws/service/ami-windows-latest/Windows_Server-%s-English-%s-EKS_Optimized-%s/image_id", year, kind, m[0]),
+				}, m)
+			}
+		}
+	}
+	return out
+}
+
+// eksArch is an architecture in EKS's names of AMI types.
+func eksArch(arch string) string {
+	if arch == "arm64" {
+		return "ARM_64"
+	}
+	return arch
+}
+
+// Images returns AWS's public images of cluster nodes. Each names the public parameter of Systems Manager that holds it.
+func Images() []Image { return slices.Clone(publicImages) }
+
+// FindImage finds the newest image of one of EKS's AMI types for a Kubernetes minor, such as "1.36".
+func FindImage(amiType, minor string) (Image, bool) {
+	for _, i := range publicImages {
+		if i.AMIType == amiType && amiType != "" && i.Minor == minor {
+			return i, true
+		}
+	}
+	return Image{}, false
+}
+
+// AddImage adds an image of the account's own, or somebody's that it may use. Without an id it gets one; it returns that.
+func (s *Service) AddImage(i Image) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i.ID == "" {
+		i.ID = "ami-" + s.w.Hex(17)
+	}
+	own := Image{Owner: s.w.Account, RootDevice: "/dev/xvda", SizeGiB: rootSize, Created: time.Now()}
+	set(&own.Owner, i.Owner)
+	set(&own.RootDevice, i.RootDevice)
+	set(&own.SizeGiB, i.SizeGiB)
+	set(&own.Created, i.Created)
+	i.Owner, i.RootDevice, i.SizeGiB, i.Created = own.Owner, own.RootDevice, own.SizeGiB, own.Created
+	s.images = append(s.images, i)
+	return i.ID
+}
+
+// image finds an image. Those that nobody added can be launched all the same: which images an account has is not EC2's
+// to know here. The lock is held.
+func (s *Service) image(id string) (Image, bool) {
+	for _, list := range [][]Image{publicImages, s.images} {
+		for _, i := range list {
+			if i.ID == id {
+				return i, true
+			}
+		}
+	}
+	return Image{}, false
+}

@@ -1,0 +1,96 @@
+package eks
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ekspedite/ekspedite/infra/local/wire"
+)
+
+func (s *Service) updateAddon(_ context.Context, _ *wire.Call, in *updateAddonIn) (*updateOut, error) {
+	req := request{"UpdateAddon/" + in.AddonName, in.ClientRequestToken, fingerprint(in)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, a, err := s.addonOf(in.ClusterName, in.AddonName)
+	if err != nil {
+		return nil, err
+	}
+	if u, err := c.repeated(req); u != nil || err != nil {
+		return viewOr(u, err)
+	}
+	if a.status == creating || a.status == updating || a.status == deleting {
+		return nil, inUse(c.name, "Addon %s cannot be updated as it is currently in %s state", a.name, a.status)
+	}
+	version, spec := a.version, addonCatalogue[a.name]
+	if in.AddonVersion != "" {
+		if version, err = chooseAddonVersion(c, a.name, in.AddonVersion); err != nil {
+			return nil, err
+		}
+		if a.name == "vpc-cni" && tooFar(a.version, version) {
+			return nil, invalidParameter(c.name, "Updating VPC-CNI can only go up or down 1 minor version at a time")
+		}
+	}
+	next := *a
+	next.version, next.role, next.config = version, cmp.Or(in.ServiceAccountRoleARN, a.role), cmp.Or(in.ConfigurationValues, a.config)
+	config, err := checkAddon(c, spec, next.config, in.ResolveConflicts, in.ServiceAccountRoleARN)
+	if err != nil {
+		return nil, err
+	}
+	u := &update{kind: "AddonUpdate", addon: a.name, request: req}
+	if in.PodIdentityAssociations != nil {
+		if err := s.ownPods(c, a, *in.PodIdentityAssociations); err != nil {
+			return nil, err
+		}
+		u.params = append(u.params, updateParam{"PodIdentityAssociations", fingerprint(*in.PodIdentityAssociations)})
+	}
+	for _, p := range []updateParam{{"AddonVersion", in.AddonVersion}, {"ServiceAccountRoleArn", in.ServiceAccountRoleARN}, {"ResolveConflicts", in.ResolveConflicts}, {"ConfigurationValues", in.ConfigurationValues}} {
+		if p.Value != "" {
+			u.params = append(u.params, p)
+		}
+	}
+	s.begin(c, u)
+	a.status = updating
+	s.w.Go(func(context.Context) {
+		if !sleep(c.ctx, s.w.Profile.ConfigUpdate) {
+			return
+		}
+		err := s.install(c, spec.objects(version, a.namespace, next.role, s.w.Region, config), cmp.Or(in.ResolveConflicts, resolveNone))
+		if c.ctx.Err() != nil {
+			return
+		}
+		s.mu.Lock()
+		a.modified = time.Now()
+		if err != nil {
+			code, text := addonFailure(err)
+			a.status, a.issues = updateFailed, []issue{{Code: code, Message: text, ResourceIDs: []string{}}}
+			s.end(u, updateError{code, text, []string{a.name}})
+			s.mu.Unlock()
+			return
+		}
+		a.version, a.role, a.config, a.status, a.issues = version, next.role, next.config, active, nil
+		s.end(u)
+		s.mu.Unlock()
+		s.tendAddon(c, a)
+	})
+	return u.view(), nil
+}
+
+// tooFar compares the minors of v1.19.2-eksbuild.1 and the like.
+func tooFar(from, to string) bool {
+	minorOf := func(v string) int {
+		parts := strings.SplitN(strings.TrimPrefix(v, "v"), ".", 3)
+		if len(parts) < 3 {
+			return -1
+		}
+		n, err := strconv.Atoi(parts[1])
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	d := minorOf(from) - minorOf(to)
+	return d > 1 || d < -1
+}

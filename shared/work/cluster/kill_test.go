@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/ekspedite/ekspedite/infra/local/world"
+)
+
+// quick is a cloud in which waiting is short, so that the looks in between, which are all alike, are few.
+var quick = world.Fast
+
+// make makes the clusters of a file under a script.
+func (r *rig) make(text string, twice func() bool, at func(n int, op string) event) {
+	r.twice, r.script.at = twice, at
+	r.ask("request-1", text)
+	r.run()
+	r.script.at = nil
+}
+
+// plain is the undisturbed creation: its end, and how many calls it takes.
+func plain(t *testing.T, text string) (want []string, calls int) {
+	t.Helper()
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		r.make(text, nil, nil)
+		want, calls = r.shape(text), r.script.calls
+		r.complete(t, text, want, "undisturbed")
+	})
+	return want, calls
+}
+
+// TestAtEveryCall: an invocation is killed, a call fails, an answer is lost, at each call of the creation in turn. The end
+// is always the same.
+func TestAtEveryCall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hundreds of creations")
+	}
+	text := example(t, "demo.yaml")
+	want, calls := plain(t, text)
+	t.Logf("%d calls", calls)
+	for name, e := range map[string]event{"fails": failsBefore, "answer lost": failsAfter, "killed before": killedBefore, "killed after": killedAfter} {
+		t.Run(name, func(t *testing.T) {
+			for n := 1; n <= calls; n++ {
+				what := ""
+				inBubble(t, quick, func(t *testing.T, r *rig) {
+					r.make(text, nil, func(i int, op string) event {
+						if i == n {
+							what = fmt.Sprintf("%s at call %d (%s)", name, n, op)
+							return e
+						}
+						return nothing
+					})
+					r.complete(t, text, want, what)
+				})
+			}
+		})
+	}
+}
+
+// TestTwice: every message is delivered twice at the same time.
+func TestTwice(t *testing.T) {
+	text := example(t, "demo.yaml")
+	want, _ := plain(t, text)
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		r.make(text, func() bool { return true }, nil)
+		r.complete(t, text, want, "twice")
+		if n := len(r.finished()); n != 1 {
+			t.Errorf("the end was reported %d times", n)
+		}
+	})
+}
+
+// TestHostile: failures of all kinds at random, messages delivered twice, reads that are late.
+func TestHostile(t *testing.T) {
+	text := example(t, "demo.yaml")
+	want, _ := plain(t, text)
+	for seed := range uint64(40) {
+		inBubble(t, quick, func(t *testing.T, r *rig) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			kills := 0
+			r.make(text, func() bool { return seed%3 == 0 && random.IntN(10) == 0 }, func(int, string) event {
+				switch random.IntN(100) {
+				case 0:
+					return failsBefore
+				case 1:
+					return failsAfter
+				case 2:
+					if kills++; kills < 4 {
+						return killedAfter
+					}
+				}
+				return nothing
+			})
+			if n := r.queue.redrive(); n > 0 { // the fifth receipt of one message was the last
+				t.Logf("seed %d: %d messages were redriven", seed, n)
+				r.run()
+			}
+			r.complete(t, text, want, fmt.Sprintf("seed %d", seed))
+		})
+	}
+}
