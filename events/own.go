@@ -9,23 +9,25 @@ import (
 // ekspedite's own events, source "ekspedite". Requests and reports go over its own bus; continuations are messages that
 // a function sends to its own queue, in the same envelope.
 const (
-	KindClusterApplyRequested Kind = "ClusterApplyRequested"
-	KindClusterSweepRequested Kind = "ClusterSweepRequested"
-	KindClusterContinuation   Kind = "ClusterContinuation"
-	KindDrainContinuation     Kind = "DrainContinuation"
-	KindRunFinished           Kind = "RunFinished"
-	KindRunProgressed         Kind = "RunProgressed"
+	KindClusterApplyRequested  Kind = "ClusterApplyRequested"
+	KindClusterDeleteRequested Kind = "ClusterDeleteRequested"
+	KindClusterSweepRequested  Kind = "ClusterSweepRequested"
+	KindClusterContinuation    Kind = "ClusterContinuation"
+	KindDrainContinuation      Kind = "DrainContinuation"
+	KindRunFinished            Kind = "RunFinished"
+	KindRunProgressed          Kind = "RunProgressed"
 )
 
 // OwnPayload is the detail of one of ekspedite's own events; a value or a pointer to it will do.
 type OwnPayload interface{ ownKind() Kind }
 
-func (ClusterApplyRequested) ownKind() Kind { return KindClusterApplyRequested }
-func (ClusterSweepRequested) ownKind() Kind { return KindClusterSweepRequested }
-func (ClusterContinuation) ownKind() Kind   { return KindClusterContinuation }
-func (DrainContinuation) ownKind() Kind     { return KindDrainContinuation }
-func (RunFinished) ownKind() Kind           { return KindRunFinished }
-func (RunProgressed) ownKind() Kind         { return KindRunProgressed }
+func (ClusterApplyRequested) ownKind() Kind  { return KindClusterApplyRequested }
+func (ClusterDeleteRequested) ownKind() Kind { return KindClusterDeleteRequested }
+func (ClusterSweepRequested) ownKind() Kind  { return KindClusterSweepRequested }
+func (ClusterContinuation) ownKind() Kind    { return KindClusterContinuation }
+func (DrainContinuation) ownKind() Kind      { return KindDrainContinuation }
+func (RunFinished) ownKind() Kind            { return KindRunFinished }
+func (RunProgressed) ownKind() Kind          { return KindRunProgressed }
 
 // New makes one of ekspedite's own events. The id identifies the event: the same work asked for twice should have the
 // same id. Account and region may be empty. What New returns is what Decode would of its encoding, so that nothing can
@@ -69,6 +71,24 @@ type ClusterApplyRequested struct {
 
 func (p *ClusterApplyRequested) check(*Envelope) *fault {
 	return required("requestId", p.RequestID, "spec", p.Spec)
+}
+
+// ClusterDeleteRequested asks for a cluster's end: nothing that ekspedite has made for it is to be left.
+type ClusterDeleteRequested struct {
+	// RequestID names the request in every report about it.
+	RequestID string `json:"requestId"`
+	Cluster   string `json:"cluster"`
+	// Region is the cluster's; empty: the function's own.
+	Region string `json:"region,omitempty"`
+	// Force deletes it although it is protected against that, or Kubernetes has left load balancers or machines behind,
+	// which go, too. Volumes stay: they hold data.
+	Force bool `json:"force,omitempty"`
+	// DryRun asks for the plan only.
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+func (p *ClusterDeleteRequested) check(*Envelope) *fault {
+	return required("requestId", p.RequestID, "cluster", p.Cluster)
 }
 
 // ClusterSweepRequested asks for every cluster to be looked at. It is the input of a schedule, whose id and time are
@@ -162,6 +182,7 @@ const (
 	OutcomePartiallyDrained = "PartiallyDrained"
 	OutcomeNothingToDo      = "NothingToDo"
 	OutcomeActive           = "Active"
+	OutcomeDeleted          = "Deleted"
 	OutcomeFailed           = "Failed"
 	OutcomeSuperseded       = "Superseded" // a newer request took its place
 )
@@ -187,6 +208,17 @@ type RunFinished struct {
 	Counts map[string]int64 `json:"counts,omitzero"`
 	// Blocked names what was in the way, such as "default/web-1 by PodDisruptionBudget web".
 	Blocked []string `json:"blocked,omitzero"`
+	// Failures are why a run on a cluster failed: whose each is, and what to do about it.
+	Failures []Failure `json:"failures,omitzero"`
+}
+
+// Failure is one reason why a run failed.
+type Failure struct {
+	Resource string `json:"resource,omitempty"` // such as "nodegroup/spot"
+	Code     string `json:"code,omitempty"`     // AWS's own
+	Whose    string `json:"whose"`              // user, ours, quota, capacity or aws
+	Text     string `json:"text"`
+	Fix      string `json:"fix,omitempty"` // what to do
 }
 
 func (p *RunFinished) check(*Envelope) *fault {

@@ -13,6 +13,7 @@ func TestNewMakesWhatDecodeReads(t *testing.T) {
 	at := time.Date(2026, 3, 3, 3, 4, 12, 5, time.FixedZone("", 3600))
 	for _, payload := range []events.OwnPayload{
 		&events.ClusterApplyRequested{RequestID: "r", Spec: "kind: ClusterConfig <&>"},
+		&events.ClusterDeleteRequested{RequestID: "r", Cluster: "blue", Region: "us-east-1", Force: true, DryRun: true},
 		&events.ClusterSweepRequested{},
 		&events.ClusterContinuation{RunID: "run", Cluster: "blue", StartedAt: at.UTC(), Attempt: 2},
 		&events.DrainContinuation{RunID: "run", InstanceID: "i-0b662ef9931388ba0", Cause: events.KindLifecycleAction, StartedAt: at.UTC(),
@@ -55,6 +56,9 @@ func TestNewRefusesWhatDecodeWould(t *testing.T) {
 		},
 		"no spec": func() (events.Event, error) {
 			return events.New(events.ClusterApplyRequested{RequestID: "r"}, "id", now, "", "")
+		},
+		"no cluster": func() (events.Event, error) {
+			return events.New(events.ClusterDeleteRequested{RequestID: "r"}, "id", now, "", "")
 		},
 		"nothing":     func() (events.Event, error) { return events.New(nil, "id", now, "", "") },
 		"nil pointer": func() (events.Event, error) { return events.New((*events.RunFinished)(nil), "id", now, "", "") },

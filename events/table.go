@@ -86,6 +86,9 @@ func table() []Contract {
 		contract[ClusterApplyRequested](KindClusterApplyRequested, SourceEkspedite, "Cluster Apply Requested").
 			means("somebody wants clusters to be what a spec says", docsOwn).
 			samples("").on(BusEkspedite).to(HandlerCluster, RouteRule),
+		contract[ClusterDeleteRequested](KindClusterDeleteRequested, SourceEkspedite, "Cluster Delete Requested").
+			means("somebody wants a cluster to end, with all that was made for it", docsOwn).
+			samples("", "force").on(BusEkspedite).to(HandlerCluster, RouteRule),
 		contract[ClusterSweepRequested](KindClusterSweepRequested, SourceEkspedite, "Cluster Sweep Requested").
 			means("it is time to look at every cluster", docsOwn).
 			samples("", "scheduler").on(BusNone).to(HandlerCluster, RouteSchedule),

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,10 +134,16 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 		Before: c.Faults.Before, After: func(r wire.Record) { c.calls.add(r) },
 	}
 	gateway.Register(slices.Concat(c.Global.apis(), c.Regional.apis())...)
-	mux := http.NewServeMux()
-	mux.Handle(adminPrefix+"/", c.admin())
-	mux.Handle("/", gateway)
-	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	admin := c.admin()
+	// No ServeMux: it redirects paths such as those of S3 keys with "//" or "..".
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, adminPrefix+"/") {
+			admin.ServeHTTP(w, r)
+			return
+		}
+		gateway.ServeHTTP(w, r)
+	})
+	c.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	if listener != nil {
 		go func() { _ = c.server.Serve(listener) }() // ends with Close
 	}

@@ -104,7 +104,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 	s.CodePipeline = codepipeline.New(w, s.Lambda)
 	s.AutoScaling = autoscaling.New(w, s.EC2, s.EventBridge, notifications{s.SQS})
 	s.EKS = eks.New(w, eks.Options{
-		Launcher: o.launcher(), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: roles, STS: c.STS, Logs: s.Logs, Dir: dir,
+		Launcher: o.launcher(), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: roles, STS: c.STS, Logs: s.Logs, Keys: s.KMS, Dir: dir,
 		TokenWebhook: func(cluster string) string {
 			return c.endpoint + adminPrefix + "/tokenreview/" + w.Region + "/" + cluster
 		},

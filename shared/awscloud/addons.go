@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 
@@ -31,8 +32,39 @@ func (r *Region) podReaders() map[string]reader {
 	return map[string]reader{"addon": r.addon, "fargate": r.fargateProfile, "podidentity": r.podIdentity, "oidc": r.oidcProvider}
 }
 
+// addonNames are the names of a cluster's add-ons, once somebody has asked.
+type addonNames struct {
+	once  sync.Once
+	names []string
+	err   error
+}
+
+// addonAtAGlance tells whether an add-on is there. All add-ons that are glanced at in one look cost one call.
+func (r *Region) addonAtAGlance(ctx context.Context, cluster, name string) (fleet.Resource, error) {
+	v, _ := r.addons.LoadOrStore(cluster, &addonNames{})
+	known := v.(*addonNames) //nolint:forcetypeassert // nothing else is stored
+	known.once.Do(func() {
+		pages := eks.NewListAddonsPaginator(r.eks, &eks.ListAddonsInput{ClusterName: &cluster})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				known.err = classify("eks:ListAddons", err)
+				return
+			}
+			known.names = append(known.names, page.Addons...)
+		}
+	})
+	if known.err == nil && !slices.Contains(known.names, name) {
+		return fleet.Resource{}, fault.New(fault.NotFound, "there is no add-on %s", name)
+	}
+	return fleet.Resource{Physical: name, Props: fleet.Props{}}, known.err
+}
+
 // addon reads an add-on; as a whole, with the roles of its pod identity associations, of which it only has the ARNs.
 func (r *Region) addon(ctx context.Context, cluster string, ref fleet.Ref) (fleet.Resource, error) {
+	if ref.Glance {
+		return r.addonAtAGlance(ctx, cluster, ref.Name)
+	}
 	out, err := r.eks.DescribeAddon(ctx, &eks.DescribeAddonInput{ClusterName: &cluster, AddonName: &ref.Name})
 	if err != nil {
 		return fleet.Resource{}, classify("eks:DescribeAddon", err)

@@ -59,7 +59,7 @@ func creation(op string, err error) error {
 		}
 	case "InvalidParameterException":
 		switch {
-		case says("could not be assumed", "trust relationships of nodeRole", "trusted entity"):
+		case says("could not be assumed", "trust relationships of nodeRole", "trusted entity", "Trust policy of the role", "Misconfigured PodExecutionRole"):
 			f.Class = fault.Denied
 		case says(".NotFound", "does not exist") && says("subnet"):
 			f.Class = fault.NotFound

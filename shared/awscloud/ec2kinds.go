@@ -39,6 +39,11 @@ func (r *Region) ec2Calls() map[string]operation {
 		"ec2:ModifyVpcEndpoint":     op(c.ModifyVpcEndpoint),
 		"ec2:DeleteVpcEndpoints":    partly(op(c.DeleteVpcEndpoints)),
 
+		"ec2:AttachVpnGateway": op(c.AttachVpnGateway),
+
+		"ec2:CreateTransitGatewayVpcAttachment": op(c.CreateTransitGatewayVpcAttachment),
+		"ec2:ModifyTransitGatewayVpcAttachment": op(c.ModifyTransitGatewayVpcAttachment),
+
 		"ec2:CreateEgressOnlyInternetGateway": op(c.CreateEgressOnlyInternetGateway),
 		"ec2:AuthorizeSecurityGroupIngress":   unless(op(c.AuthorizeSecurityGroupIngress), "InvalidPermission.Duplicate"),
 		"ec2:RevokeSecurityGroupIngress":      unless(op(c.RevokeSecurityGroupIngress), "InvalidPermission.NotFound"),
@@ -121,16 +126,19 @@ func (r *Region) findersByTag() map[string]finder {
 		}, func(o *ec2.DescribeEgressOnlyInternetGatewaysOutput) []types.EgressOnlyInternetGateway {
 			return o.EgressOnlyInternetGateways
 		}),
+		"transit": find("transit", "ec2:DescribeTransitGatewayVpcAttachments", "transitGatewayAttachmentId", func(f []types.Filter) pager[ec2.DescribeTransitGatewayVpcAttachmentsOutput, *ec2.Options] {
+			return ec2.NewDescribeTransitGatewayVpcAttachmentsPaginator(c, &ec2.DescribeTransitGatewayVpcAttachmentsInput{Filters: f})
+		}, func(o *ec2.DescribeTransitGatewayVpcAttachmentsOutput) []types.TransitGatewayVpcAttachment {
+			return o.TransitGatewayVpcAttachments
+		}, "deleted"),
 		"sg": find("sg", "ec2:DescribeSecurityGroups", "groupId", func(f []types.Filter) pager[ec2.DescribeSecurityGroupsOutput, *ec2.Options] {
 			return ec2.NewDescribeSecurityGroupsPaginator(c, &ec2.DescribeSecurityGroupsInput{Filters: f})
 		}, func(o *ec2.DescribeSecurityGroupsOutput) []types.SecurityGroup { return o.SecurityGroups }),
 		"endpoint": find("endpoint", "ec2:DescribeVpcEndpoints", "vpcEndpointId", func(f []types.Filter) pager[ec2.DescribeVpcEndpointsOutput, *ec2.Options] {
 			return ec2.NewDescribeVpcEndpointsPaginator(c, &ec2.DescribeVpcEndpointsInput{Filters: f})
 		}, func(o *ec2.DescribeVpcEndpointsOutput) []types.VpcEndpoint { return o.VpcEndpoints }, "deleted"),
-		"template": find("template", "ec2:DescribeLaunchTemplates", "launchTemplateId", func(f []types.Filter) pager[ec2.DescribeLaunchTemplatesOutput, *ec2.Options] {
-			return ec2.NewDescribeLaunchTemplatesPaginator(c, &ec2.DescribeLaunchTemplatesInput{Filters: f})
-		}, func(o *ec2.DescribeLaunchTemplatesOutput) []types.LaunchTemplate { return o.LaunchTemplates }),
-		"keypair": r.keyPairs,
+		"template": r.templates,
+		"keypair":  r.keyPairs,
 	}
 }
 

@@ -40,7 +40,8 @@ func (r *Region) eksCalls() map[string]operation {
 func (r *Region) readersByName() map[string]reader {
 	return map[string]reader{
 		"givenvpc": r.givenVPC, "givensubnets": r.givenSubnets, "givenroutes": r.givenRoutes, "endpointservices": r.endpointServices,
-		"cluster": r.cluster, "nodegroup": r.nodeGroup, "access": r.accessEntry, "role": r.role,
+		"vpngateway": r.vpnGateway,
+		"cluster":    r.cluster, "nodegroup": r.nodeGroup, "access": r.accessEntry, "role": r.role,
 		"accesspolicies": r.accessPolicies, "identity": r.identityProvider, "capability": r.capability, "loggroup": r.logGroup,
 	}
 }
@@ -66,6 +67,7 @@ func (r *Region) cluster(ctx context.Context, _ string, ref fleet.Ref) (fleet.Re
 	}
 	have := described(*out.Cluster, ref.Name)
 	r.issuers.Store(ref.Name, have)
+	r.addons.Store(ref.Name, &addonNames{})
 	return have, nil
 }
 

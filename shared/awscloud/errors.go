@@ -23,64 +23,83 @@ var classes = map[string]fault.Class{
 	"TooManyRequestsException":               fault.Throttled,
 	"ProvisionedThroughputExceededException": fault.Throttled,
 
-	"ResourceNotFoundException":            fault.NotFound,
-	"NoSuchEntity":                         fault.NotFound,
-	"InvalidInstanceID.NotFound":           fault.NotFound,
-	"InvalidVpcID.NotFound":                fault.NotFound,
-	"InvalidSubnetID.NotFound":             fault.NotFound,
-	"InvalidRouteTableID.NotFound":         fault.NotFound,
-	"InvalidInternetGatewayID.NotFound":    fault.NotFound,
-	"InvalidGroup.NotFound":                fault.NotFound,
-	"InvalidGatewayID.NotFound":            fault.NotFound,
-	"InvalidNatGatewayID.NotFound":         fault.NotFound,
-	"InvalidRoute.NotFound":                fault.NotFound,
-	"InvalidVpcEndpoint.NotFound":          fault.NotFound,
-	"InvalidVpcEndpointId.NotFound":        fault.NotFound,
-	"InvalidSecurityGroupID.NotFound":      fault.NotFound,
-	"Gateway.NotAttached":                  fault.NotFound, // a route to a gateway that was attached a moment ago
-	"InvalidAllocationID.NotFound":         fault.NotFound,
-	"NatGatewayNotFound":                   fault.NotFound,
-	"ConditionalCheckFailedException":      fault.Conflict,
-	"TransactionConflictException":         fault.Conflict,
-	"EntityAlreadyExists":                  fault.Conflict,
-	"ResourceAlreadyExistsException":       fault.Conflict, // log groups
-	"Resource.AlreadyAssociated":           fault.Conflict,
-	"RouteAlreadyExists":                   fault.Conflict,
-	"InvalidSubnet.Conflict":               fault.Blocked, // its addresses are taken: by itself, not visible yet, or by another
-	"ConcurrentModification":               fault.Blocked, // IAM: the role is being changed
-	"ResourcePropagationDelayException":    fault.Denied,  // EKS does not see the role yet
-	"ResourceInUseException":               fault.Blocked, // EKS: an update is in progress, or the name is taken
-	"ConcurrentModificationException":      fault.Blocked,
-	"ResourceInUse":                        fault.Blocked,
-	"ScalingActivityInProgress":            fault.Blocked,
-	"AccessDenied":                         fault.Denied,
-	"AccessDeniedException":                fault.Denied,
-	"UnauthorizedOperation":                fault.Denied,
-	"UnrecognizedClientException":          fault.Denied,
-	"ExpiredTokenException":                fault.Transient, // Lambda renews credentials with the next environment
-	"InsufficientInstanceCapacity":         fault.Blocked,
-	"ServerException":                      fault.Transient,
-	"ServiceUnavailableException":          fault.Transient,
-	"InternalFailure":                      fault.Transient,
-	"InternalError":                        fault.Transient,
-	"UnsupportedAvailabilityZoneException": fault.Invalid,
-	"VpcLimitExceeded":                     fault.Invalid, // quotas: somebody has to raise or free something
-	"SubnetLimitExceeded":                  fault.Invalid,
-	"InternetGatewayLimitExceeded":         fault.Invalid,
-	"RouteTableLimitExceeded":              fault.Invalid,
-	"NatGatewayLimitExceeded":              fault.Invalid,
-	"AddressLimitExceeded":                 fault.Invalid,
-	"VpcEndpointLimitExceeded":             fault.Invalid,
-	"SecurityGroupLimitExceeded":           fault.Invalid,
-	"RulesPerSecurityGroupLimitExceeded":   fault.Invalid,
-	"InvalidServiceName":                   fault.Invalid,
-	"InvalidIPAddress.InUse":               fault.Blocked, // the NAT gateway is not gone yet
-	"LimitExceeded":                        fault.Invalid,
-	"ResourceLimitExceededException":       fault.Invalid,
-	"InvalidVpc.Range":                     fault.Invalid,
-	"InvalidSubnet.Range":                  fault.Invalid,
-	"InvalidParameterValue":                fault.Invalid,
-	"InvalidInstanceID.Malformed":          fault.Invalid,
+	"ResourceNotFoundException":                        fault.NotFound,
+	"NoSuchEntity":                                     fault.NotFound,
+	"InvalidInstanceID.NotFound":                       fault.NotFound,
+	"InvalidVpcID.NotFound":                            fault.NotFound,
+	"InvalidSubnetID.NotFound":                         fault.NotFound,
+	"InvalidRouteTableID.NotFound":                     fault.NotFound,
+	"InvalidInternetGatewayID.NotFound":                fault.NotFound,
+	"InvalidGroup.NotFound":                            fault.NotFound,
+	"InvalidGatewayID.NotFound":                        fault.NotFound,
+	"InvalidNatGatewayID.NotFound":                     fault.NotFound,
+	"InvalidRoute.NotFound":                            fault.NotFound,
+	"InvalidVpnGatewayID.NotFound":                     fault.NotFound,
+	"IncorrectState":                                   fault.Blocked, // a transit gateway, or its attachment, is being changed
+	"InvalidVpcEndpoint.NotFound":                      fault.NotFound,
+	"InvalidVpcEndpointId.NotFound":                    fault.NotFound,
+	"InvalidSecurityGroupID.NotFound":                  fault.NotFound,
+	"Gateway.NotAttached":                              fault.NotFound, // a route to a gateway that was attached a moment ago
+	"InvalidAllocationID.NotFound":                     fault.NotFound,
+	"NatGatewayNotFound":                               fault.NotFound,
+	"InvalidNetworkInterfaceID.NotFound":               fault.NotFound,
+	"InvalidKeyPair.NotFound":                          fault.NotFound,
+	"InvalidEgressOnlyInternetGatewayId.NotFound":      fault.NotFound,
+	"InvalidGatewayID.NotAttached":                     fault.NotFound,
+	"InvalidVolume.NotFound":                           fault.NotFound,
+	"LoadBalancerNotFound":                             fault.NotFound,
+	"AccessPointNotFound":                              fault.NotFound, // the older API's for Classic Load Balancers
+	"DependencyViolation":                              fault.Blocked,  // EC2: something still uses it
+	"DeleteConflict":                                   fault.Blocked,  // IAM: the same
+	"InvalidNetworkInterface.InUse":                    fault.Blocked,
+	"OperationInProgress":                              fault.Blocked,
+	"OperationAborted":                                 fault.Blocked, // CloudWatch Logs
+	"ConditionalCheckFailedException":                  fault.Conflict,
+	"TransactionConflictException":                     fault.Conflict,
+	"EntityAlreadyExists":                              fault.Conflict,
+	"ResourceAlreadyExistsException":                   fault.Conflict, // log groups
+	"Resource.AlreadyAssociated":                       fault.Conflict,
+	"InvalidLaunchTemplateName.AlreadyExistsException": fault.Conflict,
+	"InvalidLaunchTemplateId.NotFound":                 fault.NotFound,
+	"RouteAlreadyExists":                               fault.Conflict,
+	"AlreadyExists":                                    fault.Conflict, // Auto Scaling groups
+	"InvalidKeyPair.Duplicate":                         fault.Conflict,
+	"ParameterNotFound":                                fault.NotFound, // Systems Manager
+	"InvalidSubnet.Conflict":                           fault.Blocked,  // its addresses are taken: by itself, not visible yet, or by another
+	"ConcurrentModification":                           fault.Blocked,  // IAM: the role is being changed
+	"ResourcePropagationDelayException":                fault.Denied,   // EKS does not see the role yet
+	"ResourceInUseException":                           fault.Blocked,  // EKS: an update is in progress, or the name is taken
+	"ConcurrentModificationException":                  fault.Blocked,
+	"ResourceInUse":                                    fault.Blocked,
+	"ScalingActivityInProgress":                        fault.Blocked,
+	"AccessDenied":                                     fault.Denied,
+	"AccessDeniedException":                            fault.Denied,
+	"UnauthorizedOperation":                            fault.Denied,
+	"UnrecognizedClientException":                      fault.Denied,
+	"ExpiredTokenException":                            fault.Transient, // Lambda renews credentials with the next environment
+	"InsufficientInstanceCapacity":                     fault.Blocked,
+	"ServerException":                                  fault.Transient,
+	"ServiceUnavailableException":                      fault.Transient,
+	"InternalFailure":                                  fault.Transient,
+	"InternalError":                                    fault.Transient,
+	"UnsupportedAvailabilityZoneException":             fault.Invalid,
+	"VpcLimitExceeded":                                 fault.Invalid, // quotas: somebody has to raise or free something
+	"SubnetLimitExceeded":                              fault.Invalid,
+	"InternetGatewayLimitExceeded":                     fault.Invalid,
+	"RouteTableLimitExceeded":                          fault.Invalid,
+	"NatGatewayLimitExceeded":                          fault.Invalid,
+	"AddressLimitExceeded":                             fault.Invalid,
+	"VpcEndpointLimitExceeded":                         fault.Invalid,
+	"SecurityGroupLimitExceeded":                       fault.Invalid,
+	"RulesPerSecurityGroupLimitExceeded":               fault.Invalid,
+	"InvalidServiceName":                               fault.Invalid,
+	"InvalidIPAddress.InUse":                           fault.Blocked, // the NAT gateway is not gone yet
+	"LimitExceeded":                                    fault.Invalid,
+	"ResourceLimitExceededException":                   fault.Invalid,
+	"InvalidVpc.Range":                                 fault.Invalid,
+	"InvalidSubnet.Range":                              fault.Invalid,
+	"InvalidParameterValue":                            fault.Invalid,
+	"InvalidInstanceID.Malformed":                      fault.Invalid,
 }
 
 // classify turns an SDK error into a classed one. op names what was tried: "ec2:DescribeInstances".

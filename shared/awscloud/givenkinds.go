@@ -20,12 +20,13 @@ func partly(o operation) operation {
 		if err != nil {
 			return nil, err
 		}
-		for _, u := range fleet.Items(props(out), "unsuccessful") {
-			class, code := fault.Transient, fleet.Text(u, "error", "code")
+		if left := fleet.Items(props(out), "unsuccessful"); len(left) > 0 {
+			why, class := left[0], fault.Transient
+			code := fleet.Text(why, "error", "code")
 			if c, known := classes[code]; known {
 				class = c
 			}
-			return nil, &fault.Error{Class: class, Code: code, Op: api, Err: fmt.Errorf("%s: %s (%s)", code, fleet.Text(u, "error", "message"), fleet.Text(u, "resourceId"))}
+			return nil, &fault.Error{Class: class, Code: code, Op: api, Err: fmt.Errorf("%s: %s (%s)", code, fleet.Text(why, "error", "message"), fleet.Text(why, "resourceId"))}
 		}
 		return out, nil
 	}
@@ -94,6 +95,20 @@ func (r *Region) givenRoutes(ctx context.Context, _ string, ref fleet.Ref) (flee
 		}
 	}
 	return fleet.Resource{Physical: ref.Name, Props: fleet.Props{"routeTables": list}}, nil
+}
+
+// vpnGateway reads a virtual private gateway of the user's, with the VPCs that it is attached to.
+func (r *Region) vpnGateway(ctx context.Context, _ string, ref fleet.Ref) (fleet.Resource, error) {
+	out, err := r.ec2.DescribeVpnGateways(ctx, &ec2.DescribeVpnGatewaysInput{VpnGatewayIds: []string{ref.Name}})
+	if err != nil {
+		return fleet.Resource{}, classify("ec2:DescribeVpnGateways", err)
+	}
+	for _, g := range out.VpnGateways {
+		if v := ec2Resource(ref.Kind, "vpnGatewayId", g); v.Status != "deleted" {
+			return v, nil
+		}
+	}
+	return fleet.Resource{}, fault.New(fault.NotFound, "no virtual private gateway %s", ref.Name)
 }
 
 // endpointServices reads what the Region offers of some services as VPC endpoints. What it does not offer is left out: asked

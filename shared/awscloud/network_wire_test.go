@@ -119,7 +119,7 @@ func (w wire) tagged(cluster string, kinds ...string) []fleet.Resource {
 	return list
 }
 
-// converge makes all calls of EC2 that are asked for, until none is left and nothing is waited for. The rest of the cluster
+// converge makes all calls about the network that are asked for, until none is left and nothing is waited for. The rest of the cluster
 // is not made.
 func (w wire) converge(s fleet.ClusterSpec) (made []string) {
 	w.t.Helper()
@@ -137,7 +137,7 @@ func (w wire) converge(s fleet.ClusterSpec) (made []string) {
 		for _, step := range p.Steps {
 			for _, a := range step.Actions {
 				c := a.(plan.Call)
-				if !strings.HasPrefix(c.API, "ec2:") {
+				if !strings.HasPrefix(c.API, "ec2:") || fleet.KindOf(c.ID) == "template" {
 					continue
 				}
 				calls++

@@ -5,10 +5,14 @@ import (
 	"maps"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -22,12 +26,20 @@ type Region struct {
 	eks  *eks.Client
 	iam  *iam.Client
 	logs *cloudwatchlogs.Client
+	// scaling is Auto Scaling, ssm Systems Manager, of which public parameters are read.
+	scaling *autoscaling.Client
+	ssm     *ssm.Client
+	// elb and elbv2 find the load balancers that Kubernetes has made.
+	elb   *elb.Client
+	elbv2 *elbv2.Client
 
 	calls   map[string]operation // by API: "ec2:CreateVpc"
 	readers map[string]reader    // by kind, what is found by name
 	finders map[string]finder    // by kind, what is found by tag
 	// issuers are the clusters that were read, as they were then: what their OIDC provider is called follows from them.
 	issuers sync.Map
+	// addons are the names of clusters' add-ons, listed once for each time that the cluster is read.
+	addons sync.Map
 }
 
 // reader reads a resource by its name.
@@ -37,15 +49,18 @@ type reader func(ctx context.Context, cluster string, ref fleet.Ref) (fleet.Reso
 func NewRegion(cfg Config) *Region {
 	r := &Region{
 		ec2: ec2.NewFromConfig(cfg), eks: eks.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg),
+		scaling: autoscaling.NewFromConfig(cfg), ssm: ssm.NewFromConfig(cfg),
+		elb: elb.NewFromConfig(cfg), elbv2: elbv2.NewFromConfig(cfg),
 	}
 	r.calls = map[string]operation{}
-	for _, table := range []map[string]operation{r.ec2Calls(), r.eksCalls(), r.iamCalls(), r.logsCalls(), r.podCalls()} {
+	for _, table := range []map[string]operation{r.ec2Calls(), r.eksCalls(), r.iamCalls(), r.logsCalls(), r.podCalls(), r.groupCalls(), r.removalCalls()} {
 		for api, op := range table {
 			r.calls[api] = op
 		}
 	}
 	r.readers, r.finders = r.readersByName(), r.findersByTag()
 	maps.Copy(r.readers, r.podReaders())
+	maps.Copy(r.readers, r.groupReaders())
 	return r
 }
 

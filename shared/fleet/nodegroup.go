@@ -53,6 +53,17 @@ type InstanceSelector struct {
 	Allow, Deny         string // regular expressions
 }
 
+// InstanceType is what a machine offers.
+type InstanceType struct {
+	Name      string   `json:"name"`
+	VCPUs     int      `json:"vcpus"`
+	MemoryMiB int      `json:"memoryMiB"`
+	GPUs      int      `json:"gpus,omitempty"`
+	Neuron    int      `json:"neuron,omitempty"` // devices
+	Arch      []string `json:"arch"`             // x86_64, arm64
+	Zones     []string `json:"zones"`            // where it is offered
+}
+
 // MachineSpec is what a launch template says of a machine. A zero value leaves it to EKS and EC2.
 type MachineSpec struct {
 	DiskGiB              int          `json:"diskGiB,omitempty"` // of the root volume

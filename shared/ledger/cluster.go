@@ -62,6 +62,9 @@ func (l *Ledger) Desire(ctx context.Context, d Desired) (accepted bool, err erro
 			return false, err
 		}
 		if old.RequestID == d.RequestID && version > 0 {
+			if d.Delete { // the cluster may have left the list meanwhile
+				return true, nil
+			}
 			return true, l.know(ctx, d.ClusterID)
 		}
 		if slices.Contains(old.Superseded, d.RequestID) || d.RequestedAt.Before(old.RequestedAt) {
@@ -91,21 +94,79 @@ func (l *Ledger) Desire(ctx context.Context, d Desired) (accepted bool, err erro
 
 const conflictTries = 5
 
-// know puts a cluster on the list of clusters.
-func (l *Ledger) know(ctx context.Context, cluster fleet.ClusterID) error {
-	err := l.Store.Put(ctx, Document{Key: Key{clusters, cluster.String()}, Data: json.RawMessage(`{}`)})
-	return fault.Ignore(err, fault.Conflict) // it is there
+// listed is a cluster's document on the list of clusters.
+type listed struct {
+	// Gone: the cluster was deleted. The document stays for a while: the ledger deletes nothing.
+	Gone bool `json:"gone,omitempty"`
 }
 
-// Clusters lists the clusters that were ever asked for, in the order of their names.
+// know puts a cluster on the list of clusters.
+func (l *Ledger) know(ctx context.Context, cluster fleet.ClusterID) error {
+	return l.list(ctx, cluster, listed{})
+}
+
+// list writes a cluster's document on the list of clusters, unless it is there already.
+func (l *Ledger) list(ctx context.Context, cluster fleet.ClusterID, is listed) error {
+	for range conflictTries {
+		doc, err := l.Store.Get(ctx, Key{clusters, cluster.String()})
+		if err != nil {
+			return err
+		}
+		if was, err := listing(doc); err != nil || doc.Version > 0 && was == is {
+			return err
+		}
+		if doc.Data, err = json.Marshal(is); err != nil {
+			return err
+		}
+		doc.Key, doc.Expires = Key{clusters, cluster.String()}, time.Time{}
+		if is.Gone {
+			doc.Expires = l.Now().Add(Retention)
+		}
+		if err = l.Store.Put(ctx, doc); !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return fault.New(fault.Conflict, "the list of clusters is being changed by many at once: %s", cluster)
+}
+
+func listing(doc Document) (is listed, err error) {
+	if doc.Version == 0 {
+		return is, nil
+	}
+	if err := json.Unmarshal(doc.Data, &is); err != nil {
+		return is, fault.New(fault.Invalid, "the ledger's entry of cluster %s is damaged: %v", doc.Key.Sort, err)
+	}
+	return is, nil
+}
+
+// Forget takes a cluster that was deleted for a request off the list of clusters, unless somebody has asked for it anew. What
+// was done for it stays recorded.
+func (l *Ledger) Forget(ctx context.Context, cluster fleet.ClusterID, requestID string) error {
+	if err := l.list(ctx, cluster, listed{Gone: true}); err != nil {
+		return err
+	}
+	d, err := l.Desired(ctx, cluster) // after the write: whoever asks from now on sees it, and puts the cluster back
+	if err != nil || d.RequestID == requestID {
+		return err
+	}
+	return l.know(ctx, cluster)
+}
+
+// Clusters lists the clusters that were asked for and are not deleted, in the order of their names.
 func (l *Ledger) Clusters(ctx context.Context) ([]fleet.ClusterID, error) {
 	docs, err := l.Store.Query(ctx, clusters, "")
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]fleet.ClusterID, len(docs))
-	for i, d := range docs {
-		ids[i] = fleet.ParseClusterID(d.Key.Sort)
+	ids := make([]fleet.ClusterID, 0, len(docs))
+	for _, d := range docs {
+		is, err := listing(d)
+		if err != nil {
+			return nil, err
+		}
+		if !is.Gone {
+			ids = append(ids, fleet.ParseClusterID(d.Key.Sort))
+		}
 	}
 	return ids, nil
 }
@@ -147,6 +208,10 @@ type ClusterRun struct {
 	// Updates are changes that AWS goes on with, by resource.
 	Updates map[string]fleet.Update `json:"updates,omitempty"`
 	Writes  int                     `json:"writes"` // actions carried out
+	// Converged is a hash of the text that the cluster was last brought to.
+	Converged string `json:"converged,omitempty"`
+	// Stays is what a removal leaves, since it is not ekspedite's or holds data.
+	Stays []string `json:"stays,omitempty"`
 	// ReadyAt is when resources that were waited for were first seen ready.
 	ReadyAt map[string]time.Time `json:"readyAt,omitempty"`
 	Outcome string               `json:"outcome,omitempty"` // set when the run is over
@@ -189,7 +254,7 @@ func (l *Ledger) SaveClusterRun(ctx context.Context, cluster fleet.ClusterID, r 
 
 // Follow is a new run that will be saved over the one before. What that one made may not be visible yet.
 func (r ClusterRun) Follow(next ClusterRun) ClusterRun {
-	next.version = r.version
+	next.version, next.Converged = r.version, r.Converged
 	next.Made, next.Updates = map[string]fleet.Making{}, maps.Clone(r.Updates)
 	for id, m := range r.Made {
 		next.Made[id] = fleet.Making{At: m.At}

@@ -22,6 +22,11 @@ type Resources interface {
 	Zones(ctx context.Context) ([]fleet.Zone, error)
 	// Addon reads what versions EKS has of an add-on for a version of Kubernetes.
 	Addon(ctx context.Context, name, kubernetes string) (fleet.AddonOffer, error)
+	// Machines reads which instance types offer what a selector asks for, and where.
+	Machines(ctx context.Context, s fleet.InstanceSelector) ([]fleet.InstanceType, error)
+	// Image reads the id of the newest image by the name of its public parameter; "" if there is none.
+	Image(ctx context.Context, parameter string) (string, error)
+	Lists
 }
 
 // Objects reads a cluster's Kubernetes API. An absent object is fault.NotFound.
@@ -68,27 +73,47 @@ func (c Clusters) Cluster(ctx context.Context, s fleet.ClusterSpec, opt cluster.
 	}
 	g := &gather{ctx: ctx}
 	c.updates(g, &o, s, h.Updates)
-	c.named(g, &o, s, opt, func(ref fleet.Ref) bool { return cluster.Reads(o.Depth, ref.Kind) })
+	c.named(g, &o, s, opt, h.Waiting, func(ref fleet.Ref) bool { return cluster.Reads(o.Depth, ref.Kind) })
 	c.tagged(g, &o, s, cluster.Kinds(o.Depth, s))
 	if err := g.wait(); err != nil {
 		return o, err
 	}
 	if o.Depth == cluster.Full || !cluster.Unsettled(c.Now(), o, s, opt) {
-		return o, c.market(ctx, &o, s)
+		return o, c.market(ctx, &o, s, opt)
 	}
 	o.Depth = cluster.Full
-	c.named(g, &o, s, opt, func(ref fleet.Ref) bool { return ref.Glance || !cluster.Reads(cluster.Light, ref.Kind) })
+	c.named(g, &o, s, opt, h.Waiting, func(ref fleet.Ref) bool { return ref.Glance || !cluster.Reads(cluster.Light, ref.Kind) })
 	read := cluster.Kinds(cluster.Light, s)
 	c.tagged(g, &o, s, slices.DeleteFunc(slices.Clone(cluster.Kinds(cluster.Full, s)), func(k string) bool { return slices.Contains(read, k) }))
 	if err := g.wait(); err != nil {
 		return o, err
 	}
-	return o, c.market(ctx, &o, s)
+	return o, c.market(ctx, &o, s, opt)
 }
 
-// market asks what versions there are of add-ons, where one has to be chosen.
-func (c Clusters) market(ctx context.Context, o *cluster.Observation, s fleet.ClusterSpec) error {
+// market asks what versions there are of add-ons, where one has to be chosen, and the same of machines and their images.
+func (c Clusters) market(ctx context.Context, o *cluster.Observation, s fleet.ClusterSpec, opt cluster.Options) error {
 	g := &gather{ctx: ctx}
+	ask := cluster.ToAsk(*o, s, opt)
+	for _, selector := range ask.Machines {
+		g.read(func(ctx context.Context) error {
+			types, err := c.AWS.Machines(ctx, selector)
+			g.set(func() { o.Market.Asked, o.Market.Types = true, append(o.Market.Types, types...) })
+			return err
+		})
+	}
+	for _, name := range ask.Images {
+		g.read(func(ctx context.Context) error {
+			id, err := c.AWS.Image(ctx, name)
+			g.set(func() {
+				if o.Market.Images == nil {
+					o.Market.Images = map[string]string{}
+				}
+				o.Market.Images[name] = id
+			})
+			return err
+		})
+	}
 	for _, name := range cluster.AddonsToAsk(*o, s) {
 		g.read(func(ctx context.Context) error {
 			offer, err := c.AWS.Addon(ctx, name, fleet.Text(o.Control().Props, "version"))
@@ -125,10 +150,10 @@ func (c Clusters) tagged(g *gather, o *cluster.Observation, s fleet.ClusterSpec,
 }
 
 // named reads the kinds that are found by name. What is in the cluster is only asked for when it can be there.
-func (c Clusters) named(g *gather, o *cluster.Observation, s fleet.ClusterSpec, opt cluster.Options, wanted func(fleet.Ref) bool) {
+func (c Clusters) named(g *gather, o *cluster.Observation, s fleet.ClusterSpec, opt cluster.Options, waiting []string, wanted func(fleet.Ref) bool) {
 	for _, ref := range cluster.Wanted(s, opt) {
 		read := ref
-		read.Glance = ref.Glance && o.Depth == cluster.Light
+		read.Glance = ref.Glance && o.Depth == cluster.Light && !slices.Contains(waiting, ref.ID)
 		switch {
 		case ref.Kind == "cluster", !wanted(ref):
 		case ref.Kind == "kubernetes":

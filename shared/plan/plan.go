@@ -43,6 +43,8 @@ type Plan struct {
 	Notes []string `json:"notes,omitempty"`
 	// Left is what an ended run leaves undone: "default/web-1 was still there".
 	Left []string `json:"left,omitempty"`
+	// Failures are why the run failed, or what has failed so far.
+	Failures []Failure `json:"failures,omitempty"`
 }
 
 // Empty tells whether there is nothing to do.
@@ -76,6 +78,9 @@ func (p Plan) String() string {
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintf(&b, "   note: %s\n", n)
+	}
+	for _, f := range p.Failures {
+		fmt.Fprintf(&b, "   failed: %s\n", f)
 	}
 	for _, l := range p.Left {
 		fmt.Fprintf(&b, "   left: %s\n", l)

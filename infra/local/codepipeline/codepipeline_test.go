@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,8 +30,10 @@ type event struct {
 
 // function keeps the jobs that it gets.
 type function struct {
+	err error
+
+	mu   sync.Mutex
 	jobs []event
-	err  error
 }
 
 func (f *function) InvokeAsync(_ string, payload []byte) (string, error) {
@@ -38,11 +41,23 @@ func (f *function) InvokeAsync(_ string, payload []byte) (string, error) {
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return "", err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.jobs = append(f.jobs, e)
 	return "request", f.err
 }
 
-func (f *function) last() event { return f.jobs[len(f.jobs)-1] }
+func (f *function) last() event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.jobs[len(f.jobs)-1]
+}
+
+func (f *function) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.jobs)
+}
 
 // start starts an action in a bubble of time.
 func start(t *testing.T, profile world.Profile, do func(s *Service, f *function, id string)) {
@@ -86,13 +101,13 @@ func TestContinuations(t *testing.T) {
 			if err := f.answer(t, s, "", nil); err == nil {
 				t.Error("a job is answered twice")
 			}
-			n := len(f.jobs)
+			n := f.count()
 			time.Sleep(29 * time.Second)
-			if len(f.jobs) != n {
+			if f.count() != n {
 				t.Error("the next job comes too early")
 			}
 			time.Sleep(2 * time.Second)
-			if len(f.jobs) != n+1 || f.last().Job.Data.ContinuationToken != "run-1" || f.last().Job.ID == id {
+			if f.count() != n+1 || f.last().Job.Data.ContinuationToken != "run-1" || f.last().Job.ID == id {
 				t.Fatalf("the next job: %+v", f.last())
 			}
 		}

@@ -43,8 +43,10 @@ func TestAutoScalingMetricsAndSources(t *testing.T) {
 			t.Errorf("sources left %+v", left)
 		}
 	}
-	_, err := s.EnableMetricsCollection(t.Context(), &autoscaling.EnableMetricsCollectionInput{AutoScalingGroupName: aws.String(name + "-none"), Granularity: aws.String("1Minute")})
-	wantEC2(t, err, "ValidationError")
+	if exact(s.machines.tg) { // moto fails
+		_, err := s.EnableMetricsCollection(t.Context(), &autoscaling.EnableMetricsCollectionInput{AutoScalingGroupName: aws.String(name + "-none"), Granularity: aws.String("1Minute")})
+		wantEC2(t, err, "ValidationError")
+	}
 }
 
 func TestAutoScalingMixedPolicyWithSelfManagedSettings(t *testing.T) {

@@ -158,7 +158,7 @@ func (s *eksChildren) refusals(t *testing.T) {
 		}, "You cannot specify an AMI Type other than CUSTOM, when specifying an image id in your launch template."},
 		"version": {func(in *eks.CreateNodegroupInput) {
 			in.Version, in.LaunchTemplate = aws.String("1.35"), template(ec2types.RequestLaunchTemplateData{ImageId: aws.String("ami-0123456789abcdef0")})
-		}, "You cannot specify the field version or releaseVersion when using custom AMIs."},
+		}, "You cannot specify a kubernetes version to use when specifying an image id to use within the launch template."},
 		"AL2":   {func(in *eks.CreateNodegroupInput) { in.AmiType = types.AMITypesAl2X8664 }, "AMI Type AL2_x86_64 is only supported for kubernetes versions 1.32 or earlier"},
 		"label": {func(in *eks.CreateNodegroupInput) { in.Labels = map[string]string{"k8s.io/x": "y"} }, "Label cannot contain reserved prefixes [kubernetes.io/, k8s.io/, eks.amazonaws.com/]"},
 		"types": {func(in *eks.CreateNodegroupInput) { in.InstanceTypes = []string{"m5.nano"} }, "The following supplied instance types do not exist: [m5.nano]"},

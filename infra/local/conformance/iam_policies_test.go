@@ -221,3 +221,45 @@ func TestIAMServiceLinkedRoles(t *testing.T) {
 		}
 	}
 }
+
+func TestIAMProfilesAndProviders(t *testing.T) {
+	tg := target(t, "iam")
+	c := iam.NewFromConfig(tg.Config)
+	ctx := t.Context()
+	suffix := fmt.Sprint(time.Now().UnixNano())
+	name, path := aws.String("conformance-"+suffix), aws.String("/ekspedite/"+suffix+"/")
+	tags := []types.Tag{{Key: aws.String("team"), Value: aws.String("a")}}
+	p, err := c.CreateInstanceProfile(ctx, &iam.CreateInstanceProfileInput{InstanceProfileName: name, Path: path, Tags: tags})
+	if err != nil || !strings.HasSuffix(*p.InstanceProfile.Arn, ":instance-profile"+*path+*name) {
+		t.Fatalf("%+v %v", p, err)
+	}
+	if list, err := c.ListInstanceProfiles(ctx, &iam.ListInstanceProfilesInput{PathPrefix: path}); err != nil || len(list.InstanceProfiles) != 1 || *list.InstanceProfiles[0].InstanceProfileName != *name {
+		t.Errorf("%+v %v", list, err)
+	}
+	if got, err := c.ListInstanceProfileTags(ctx, &iam.ListInstanceProfileTagsInput{InstanceProfileName: name}); err != nil || len(got.Tags) != 1 || *got.Tags[0].Value != "a" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if _, err := c.DeleteInstanceProfile(ctx, &iam.DeleteInstanceProfileInput{InstanceProfileName: name}); err != nil {
+		t.Error(err)
+	}
+
+	o, err := c.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: aws.String("https://conformance-" + suffix + ".example.com/id"),
+		ClientIDList: []string{"sts.amazonaws.com"}, ThumbprintList: []string{strings.Repeat("a", 40)}, Tags: tags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arn := o.OpenIDConnectProviderArn
+	if _, err := c.AddClientIDToOpenIDConnectProvider(ctx, &iam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, ClientID: aws.String("other")}); err != nil && exact(tg) {
+		t.Error(err)
+	}
+	if _, err := c.TagOpenIDConnectProvider(ctx, &iam.TagOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn, Tags: []types.Tag{{Key: aws.String("stage"), Value: aws.String("b")}}}); err != nil {
+		t.Error(err)
+	}
+	got, err := c.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn})
+	if err != nil || len(got.Tags) != 2 || exact(tg) && fmt.Sprint(got.ClientIDList) != "[sts.amazonaws.com other]" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if _, err := c.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: arn}); err != nil {
+		t.Error(err)
+	}
+}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -103,6 +102,18 @@ func TestS3Objects(t *testing.T) {
 	}
 	_, err = c.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: &key, Body: strings.NewReader("other"), IfNoneMatch: aws.String("*")})
 	apiError(t, err, "PreconditionFailed")
+
+	// A key is text, not a path.
+	odd := aws.String("a//../b/")
+	if _, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: odd, Body: strings.NewReader("odd")}); err != nil {
+		t.Error(err)
+	}
+	if list, err := c.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: bucket, Prefix: aws.String("a//")}); err != nil || len(list.Contents) != 1 || *list.Contents[0].Key != *odd {
+		t.Errorf("%+v %v", list, err)
+	}
+	if _, err := c.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: odd}); err != nil {
+		t.Error(err)
+	}
 
 	missing := aws.String("missing")
 	_, err = c.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: missing})
@@ -381,28 +392,4 @@ func TestS3Presigned(t *testing.T) {
 	if b, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(b) != "signed" {
 		t.Errorf("%d %s", resp.StatusCode, b)
 	}
-}
-
-// roleSession is a configuration with a session of a new role that has one inline policy.
-func roleSession(t *testing.T, tg Target, inline string) (aws.Config, string) {
-	t.Helper()
-	root := iam.NewFromConfig(tg.Config)
-	name := aws.String(fmt.Sprintf("conformance-%d", time.Now().UnixNano()))
-	me := accountOf(t, tg)
-	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + me + `"},"Action":"sts:AssumeRole"}]}`
-	out, err := root.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: name, AssumeRolePolicyDocument: &trust})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx := context.Background()
-		_, err := root.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: name, PolicyName: aws.String("p")})
-		if _, err2 := root.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name}); err != nil || err2 != nil {
-			t.Errorf("the role stays: %v %v", err, err2)
-		}
-	})
-	if _, err := root.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: name, PolicyName: aws.String("p"), PolicyDocument: &inline}); err != nil {
-		t.Fatal(err)
-	}
-	return assumed(t, tg, *out.Role.Arn), *out.Role.Arn
 }

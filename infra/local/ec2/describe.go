@@ -149,7 +149,7 @@ func (s *Service) instanceFilters() filters[*instance] {
 		"network-interface.vpc-id":               live(func(i *instance) string { return i.subnet.vpc.id }),
 		"network-interface.private-dns-name":     live(func(i *instance) string { return i.dnsName(s.w.Region) }),
 		"network-interface.addresses.private-ip-address": live(func(i *instance) string { return i.privateIP.String() }),
-		"block-device-mapping.volume-id":                 func(i *instance) []string { return ids(s.volumesOf(i)) },
+		"block-device-mapping.volume-id":                 func(i *instance) []string { return ids(i.disks) },
 		"instance.group-id":                              groupsOf,
 		"network-interface.group-id":                     groupsOf,
 		"placement-group-name":                           one(func(i *instance) string { return i.placement }),
@@ -218,7 +218,7 @@ func (s *Service) instanceXML(i *instance) instanceXML {
 		x.IPv6Address = i.nic.ipv6[0].String()
 	}
 	x.SubnetID, x.VpcID, x.Groups, x.SourceDestCheck = i.subnet.id, i.subnet.vpc.id, s.groupRefs(i.nic.groups), new(!i.nic.unchecked)
-	for _, v := range s.volumesOf(i) {
+	for _, v := range i.disks {
 		x.Volumes = append(x.Volumes, volumeXML{v.device, v.id, "attached", wire.At(v.attachedAt), v.deleteOnTermination})
 	}
 	for _, n := range i.nics {

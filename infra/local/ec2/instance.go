@@ -29,6 +29,8 @@ type instance struct {
 	publicIP    string     // lent by EC2 while the instance runs
 	nic         *networkInterface
 	nics        []*networkInterface // nic among them
+	disks       []*volume           // the root first
+	lent        bool                // a public address, whenever it runs
 	image, key  string
 	rootDevice  string
 	names       nameOptions
@@ -36,6 +38,7 @@ type instance struct {
 	placement   string
 	userData    string
 	profile     *profile
+	role        string    // ARN of the profile's role at launch
 	template    *template // that it was launched from
 	spotRequest string    // sir-…; empty for on-demand
 	market      marketOptions
@@ -65,6 +68,7 @@ type Instance struct {
 	Tags                            map[string]string
 	LaunchTime                      time.Time
 	InstanceProfile                 string // name or ARN, as it was launched with
+	Role                            string // ARN of the profile's role; empty without a profile
 	UserData                        string // plain
 	IPv6                            string // empty without
 	SecurityGroups                  []string
@@ -91,7 +95,7 @@ func (s *Service) export(i *instance) Instance {
 		out.Lifecycle = "capacity-block"
 	}
 	if i.profile != nil {
-		out.InstanceProfile = i.profile.Arn + i.profile.Name
+		out.InstanceProfile, out.Role = i.profile.Arn+i.profile.Name, i.role
 	}
 	if raw, err := base64.StdEncoding.DecodeString(i.userData); err == nil { // it was checked at launch
 		out.UserData = string(raw)
@@ -172,15 +176,14 @@ func (s *Service) letGo(i *instance) {
 		}
 	}
 	i.nics = nil
-	for _, v := range all[*volume](s) {
-		switch {
-		case v.on != i:
-		case v.deleteOnTermination:
+	for _, v := range i.disks {
+		if v.deleteOnTermination {
 			s.remove(v)
-		default:
+		} else {
 			v.on = nil
 		}
 	}
+	i.disks = nil
 }
 
 func (s *Service) terminate(i *instance, reason stateReason) {
@@ -300,7 +303,7 @@ func (s *Service) startInstances(in *changeIn) (*changeOut, error) {
 	}, func(i *instance) {
 		if i.state == "stopped" {
 			i.launched, i.reason = time.Now(), stateReason{}
-			if i.nic.address == nil && i.subnet.mapPublic {
+			if i.nic.address == nil && i.lent {
 				i.publicIP = s.publicIP()
 			}
 			s.enter(i, "pending")

@@ -99,10 +99,14 @@ func (s *Service) keyOps() []wire.Op {
 		handle("ImportKeyPair", creates("ImportKeyPair"), s.importKey),
 		handle("DescribeKeyPairs", nil, s.describeKeys),
 		handle("DeleteKeyPair", func(in *keyIn) []wire.Need {
-			if in.ID == "" {
-				return s.needs("ec2:DeleteKeyPair", s.keyID(in.KeyName))
+			id := in.ID
+			if id == "" {
+				id = s.keyID(in.KeyName)
 			}
-			return s.needs("ec2:DeleteKeyPair", in.ID)
+			if id == "" { // there is none of that name
+				return []wire.Need{{Action: "ec2:DeleteKeyPair", Resource: s.arn(kindKey.name, in.KeyName)}}
+			}
+			return s.needs("ec2:DeleteKeyPair", id)
 		}, s.deleteKey),
 	}
 }

@@ -140,6 +140,9 @@ func (s *Service) newInstance(l launch, reservation string, n int) *instance {
 		set(&i.metadata.HTTPProtocolIpv6, m.HTTPProtocolIpv6)
 		set(&i.metadata.InstanceMetadataTags, m.InstanceMetadataTags)
 	}
+	if i.profile != nil {
+		i.role = s.profileRole(i.profile)
+	}
 	if image, ok := s.image(i.image); ok {
 		i.rootDevice = image.RootDevice
 	}
@@ -152,7 +155,7 @@ func (s *Service) newInstance(l launch, reservation string, n int) *instance {
 		i.spotRequest = "sir-" + s.w.Hex(8)
 	}
 	if public := l.subnet.mapPublic; l.publicIP == nil && public || l.publicIP != nil && *l.publicIP {
-		i.publicIP = s.publicIP()
+		i.publicIP, i.lent = s.publicIP(), true
 	}
 	return i
 }
@@ -185,14 +188,14 @@ func (s *Service) giveInterfaces(i *instance, l launch, groups []string) error {
 	for at, spec := range specs {
 		n := &networkInterface{subnet: l.subnet, description: spec.Description, typ: "interface", groups: groups}
 		set(&n.typ, spec.InterfaceType)
-		index, card, want, primary := at, 0, spec.PrivateIPAddress, at == 0
+		index, card, want := at, 0, spec.PrivateIPAddress
 		if spec.DeviceIndex != nil {
 			index = *spec.DeviceIndex
 		}
 		if spec.NetworkCardIndex != nil {
 			card = *spec.NetworkCardIndex
 		}
-		primary = index == 0 && card == 0
+		primary := index == 0 && card == 0
 		if primary {
 			want = l.privateIP
 			for range l.ipv6 {

@@ -74,7 +74,10 @@ func (s *Service) placementGroupOps() []wire.Op {
 		}, s.createPlacement),
 		handle("DescribePlacementGroups", nil, s.describePlacements),
 		handle("DeletePlacementGroup", func(in *placementIn) []wire.Need {
-			return s.needs("ec2:DeletePlacementGroup", s.placementID(in.GroupName))
+			if id := s.placementID(in.GroupName); id != "" {
+				return s.needs("ec2:DeletePlacementGroup", id)
+			}
+			return []wire.Need{{Action: "ec2:DeletePlacementGroup", Resource: s.arn(kindPlacement.name, in.GroupName)}}
 		}, s.deletePlacement),
 	}
 }

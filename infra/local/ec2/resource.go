@@ -40,7 +40,9 @@ var (
 	kindInstance  = kindOf("instance", "i-", "InvalidInstanceID", "instance ID")
 	kindEgress    = kindOf("egress-only-internet-gateway", "eigw-", "InvalidEgressOnlyInternetGatewayId", "egressOnlyInternetGateway ID")
 	kindEndpoint  = kindOf("vpc-endpoint", "vpce-", "InvalidVpcEndpointId", "Vpc Endpoint Id")
-	kindVolume    = kindOf("volume", "vol-", "InvalidVolume", "volume")
+	kindVolume    = &kind{name: "volume", prefix: "vol-", bad: "InvalidParameterValue", notFound: func(ids []string) *wire.Error {
+		return wire.Errf("InvalidVolume.NotFound", "The volume '%s' does not exist.", ids[0])
+	}}
 	kindRule      = kindOf("security-group-rule", "sgr-", "InvalidSecurityGroupRuleId", "security group rule ID")
 	kindKey       = kindOf("key-pair", "key-", "InvalidKeyPair", "key pair")
 	kindPlacement = kindOf("placement-group", "pg-", "InvalidPlacementGroup", "Placement Group")

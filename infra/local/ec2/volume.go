@@ -144,11 +144,6 @@ func (s *Service) volumeOps() []wire.Op {
 	}
 }
 
-// volumesOf lists an instance's volumes, its root first. The lock is held.
-func (s *Service) volumesOf(i *instance) []*volume {
-	return slices.DeleteFunc(all[*volume](s), func(v *volume) bool { return v.on != i })
-}
-
 // giveVolumes makes an instance's volumes: its root, and what its block device mappings add. The lock is held.
 func (s *Service) giveVolumes(i *instance, l launch) {
 	root := &volume{device: i.rootDevice, size: rootSize, typ: "gp3", iops: 3000, throughput: 125, deleteOnTermination: true}
@@ -174,6 +169,7 @@ func (s *Service) giveVolumes(i *instance, l launch) {
 		v.az, v.on, v.attachedAt = i.az, i, time.Now()
 		s.add(kindVolume, v, l.volumeTags)
 	}
+	i.disks = volumes
 }
 
 func change[T any](p *T, v *T) {
@@ -271,6 +267,7 @@ func (s *Service) attachVolume(in *volumeIn) (*volumeAttachmentXML, error) {
 		return nil, wire.Errf("InvalidVolume.ZoneMismatch", "The volume '%s' is not in the same availability zone as instance '%s'", v.id, i.id)
 	}
 	v.on, v.device, v.attachedAt, v.deleteOnTermination = i, in.Device, time.Now(), false
+	i.disks = append(i.disks, v)
 	x := v.attachmentXML("attaching") // what AttachVolume says; the next describe says attached
 	return &x, nil
 }
@@ -290,6 +287,7 @@ func (s *Service) detachVolume(in *volumeIn) (*volumeAttachmentXML, error) {
 		return nil, wire.Errf("OperationNotPermitted", "Unable to detach root volume '%s' from instance '%s'", v.id, v.on.id)
 	}
 	x := v.attachmentXML("detaching")
+	v.on.disks = slices.DeleteFunc(v.on.disks, func(o *volume) bool { return o == v })
 	v.on = nil
 	return &x, nil
 }

@@ -24,8 +24,11 @@ func TestAddonConfiguration(t *testing.T) {
 			wantError(t, err, "InvalidParameterException", tc.message)
 		})
 	}
-	_, err := parseConfiguration("c", "replicaCount: 3", coreDNSSchema)
-	wantError(t, err, "NotImplemented", "YAML")
+	if got, err := parseConfiguration("c", "replicaCount: 3", coreDNSSchema); err != nil || got["replicaCount"] != 3.0 {
+		t.Errorf("%v, %v", got, err)
+	}
+	_, err := parseConfiguration("c", "replicaCount: [", coreDNSSchema)
+	wantError(t, err, "InvalidParameterException", "YAML")
 	got, err := parseConfiguration("c", `{"replicaCount":3,"resources":{"limits":{"cpu":"1"}}}`, coreDNSSchema)
 	if err != nil || got["replicaCount"] != 3.0 {
 		t.Errorf("%v, %v", got, err)

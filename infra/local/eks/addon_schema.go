@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 )
 
 // schema is a JSON schema, as far as the add-ons' configuration needs one.
@@ -98,8 +100,7 @@ func (s schema) text(addon string) string {
 	return string(b)
 }
 
-// parseConfiguration reads an add-on's configuration values and holds them against its schema. AWS takes YAML as well;
-// JSON is the part of it that is read here.
+// parseConfiguration reads an add-on's configuration values, JSON or YAML, and holds them against its schema.
 func parseConfiguration(cluster, values string, against schema) (map[string]any, error) {
 	if strings.TrimSpace(values) == "" {
 		return map[string]any{}, nil
@@ -109,7 +110,13 @@ func parseConfiguration(cluster, values string, against schema) (map[string]any,
 		if strings.HasPrefix(strings.TrimSpace(values), "{") {
 			return nil, invalidParameter(cluster, "ConfigurationValue provided in request is not supported: Invalid JSON: %v", err)
 		}
-		return nil, unsupported("configurationValues in YAML; JSON is fine")
+		text, err := yaml.YAMLToJSON([]byte(values))
+		if err == nil {
+			err = json.Unmarshal(text, &v)
+		}
+		if err != nil {
+			return nil, invalidParameter(cluster, "ConfigurationValue provided in request is not supported: Invalid YAML: %v", err)
+		}
 	}
 	if problems := against.check("$", v); len(problems) > 0 {
 		return nil, invalidParameter(cluster, "ConfigurationValue provided in request is not supported: Json schema validation failed with error: [%s]", strings.Join(problems, ", "))

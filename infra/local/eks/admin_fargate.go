@@ -53,7 +53,7 @@ func (a *admin) Fargate(ctx context.Context, rules []FargateRules, machines Farg
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	version, again, err := a.fargateRound(ctx, rules, machines, admitted)
+	version, next, err := a.fargateRound(ctx, rules, machines, admitted)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,12 @@ func (a *admin) Fargate(ctx context.Context, rules []FargateRules, machines Farg
 	timer := time.NewTimer(settleTime)
 	defer timer.Stop()
 	for {
-		if !again {
+		switch next {
+		case idle: // the last profile and its pods are gone
+			cancel()
+			<-ctx.Done()
+			return ctx.Err()
+		case onNews:
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -77,20 +82,28 @@ func (a *admin) Fargate(ctx context.Context, rules []FargateRules, machines Farg
 			return ctx.Err()
 		case <-timer.C:
 		}
-		if _, again, err = a.fargateRound(ctx, rules, machines, admitted); err != nil {
+		if _, next, err = a.fargateRound(ctx, rules, machines, admitted); err != nil {
 			return err
 		}
 	}
 }
 
-// fargateRound looks at all pods and does what is to be done now. again tells that a Node is about to register.
-func (a *admin) fargateRound(ctx context.Context, rules []FargateRules, machines FargateMachines, admitted bool) (version string, again bool, err error) {
+// When Fargate's scheduler looks at the pods again.
+const (
+	soon   = iota // a Node is about to register
+	onNews        // of a pod or machine
+	idle          // never: another set of profiles comes with another call
+)
+
+// fargateRound looks at all pods, does what is to be done now, and says when to look again.
+func (a *admin) fargateRound(ctx context.Context, rules []FargateRules, machines FargateMachines, admitted bool) (version string, next int, err error) {
+	next = onNews
 	var list struct {
 		Metadata struct{ ResourceVersion string }
 		Items    []fargatePodObject
 	}
 	if err := a.do(ctx, "GET", "/api/v1/pods", plainJSON, nil, &list); err != nil {
-		return "", false, err
+		return "", next, err
 	}
 	keep := map[string]bool{}
 	var errs []error
@@ -108,7 +121,9 @@ func (a *admin) fargateRound(ctx context.Context, rules []FargateRules, machines
 		switch {
 		case finished || !bound && o.Metadata.DeletionTimestamp != nil:
 		case bound:
-			keep[p.UID] = mine != ""
+			if mine != "" {
+				keep[p.UID] = true
+			}
 			if mine != "" && profile == "" && o.Metadata.DeletionTimestamp == nil { // its profile is gone
 				errs = append(errs, a.do(ctx, "DELETE", o.path(), plainJSON, nil, nil))
 			}
@@ -117,13 +132,18 @@ func (a *admin) fargateRound(ctx context.Context, rules []FargateRules, machines
 			keep[p.UID] = true
 			if node, ready := machines.Want(p, profile); ready {
 				there, err := a.bindFargate(ctx, o, node, profile)
-				again = again || err == nil && !there
+				if err == nil && !there {
+					next = soon
+				}
 				errs = append(errs, err)
 			}
 		}
 	}
 	machines.Keep(keep)
-	return list.Metadata.ResourceVersion, again, errors.Join(errs...)
+	if len(rules) == 0 && len(keep) == 0 {
+		next = idle
+	}
+	return list.Metadata.ResourceVersion, next, errors.Join(errs...)
 }
 
 func (o fargatePodObject) isDaemon() bool {

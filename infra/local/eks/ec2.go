@@ -21,7 +21,7 @@ func instanceOf(i ec2.Instance) Instance {
 	return Instance{
 		ID: i.ID, Type: i.Type, AZ: i.AZ, SubnetID: i.SubnetID, VPCID: i.VPCID, PrivateIP: i.PrivateIP, PrivateDNSName: i.PrivateDNSName,
 		Lifecycle: i.Lifecycle, State: i.State, LaunchTemplateID: i.LaunchTemplateID, ImageID: i.ImageID, Arch: i.Arch, Tags: i.Tags,
-		LaunchTime: i.LaunchTime,
+		LaunchTime: i.LaunchTime, Role: i.Role, UserData: i.UserData,
 	}
 }
 

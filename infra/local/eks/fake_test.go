@@ -26,6 +26,7 @@ const (
 type fakeEC2 struct {
 	w *world.World
 
+	filling   sync.Mutex
 	mu        sync.Mutex
 	listeners []func(Instance)
 	instances map[string]Instance
@@ -86,6 +87,13 @@ func (f *fakeEC2) Subnet(id string) (Subnet, bool) {
 }
 
 func (f *fakeEC2) FindLaunchTemplate(idOrName, version string) (LaunchTemplate, error) {
+	if idOrName == "lt-image" { // the image of version 2 and on is AWS's for 1.34
+		image, _, _ := publicImage("AL2023_x86_64_STANDARD", "1.34")
+		if version == "1" {
+			image = "ami-own"
+		}
+		return LaunchTemplate{Name: "image", Source: "lt-image", SourceVersion: version, ImageID: image, InstanceType: "m5.large"}, nil
+	}
 	if idOrName != "lt-own" && idOrName != "own" {
 		return LaunchTemplate{}, errors.New("the specified launch template does not exist")
 	}
@@ -164,7 +172,10 @@ func (f *fakeEC2) terminate(id string) {
 
 // fill launches what the groups lack and ends what they have too much of.
 func (f *fakeEC2) fill() {
+	f.filling.Lock() // two at once would launch what one of them lacks twice
+	defer f.filling.Unlock()
 	f.mu.Lock()
+	next := f.n
 	var launch []*fakeGroup
 	var end []string
 	for _, g := range f.groups {
@@ -182,7 +193,8 @@ func (f *fakeEC2) fill() {
 	}
 	f.mu.Unlock()
 	for _, g := range launch {
-		id := f.launch(g.spec.Tags, append(g.spec.InstanceTypes, "m5.large")[0], g.spec.SubnetIDs[f.n%len(g.spec.SubnetIDs)])
+		id := f.launch(g.spec.Tags, append(g.spec.InstanceTypes, "m5.large")[0], g.spec.SubnetIDs[next%len(g.spec.SubnetIDs)])
+		next++
 		f.mu.Lock()
 		g.members = append(g.members, id)
 		f.mu.Unlock()

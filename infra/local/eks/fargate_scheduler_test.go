@@ -40,7 +40,7 @@ func TestFargateGivesAPodItsMachine(t *testing.T) {
 		// The machine outlives its control plane.
 		former := r.plane()
 		close(former.done)
-		r.until(func() bool { return m := r.clusters["c"].fargateMachines["uid-web"]; return m.ready && m.plane != former })
+		r.until(func() bool { m := r.clusters["c"].fargateMachines["uid-web"]; return m.ready && m.plane != former })
 		synctest.Wait()
 		if _, there := r.plane().nodes[name]; !there {
 			t.Errorf("events %v", r.plane().events)

@@ -52,6 +52,7 @@ func (s *Service) needCreateFargate(_ *wire.Call, in *createFargateIn) []wire.Ne
 	needs := s.create("CreateFargateProfile", s.clusterARN(in.ClusterName), s.fargateARN(in.ClusterName, in.FargateProfileName), in.Tags, nil)
 	// EKS looks, with the caller's rights, whether its service-linked role for Fargate exists.
 	slr := "arn:aws:iam::" + s.w.Account + ":role/aws-service-role/eks-fargate.amazonaws.com/AWSServiceRoleForAmazonEKSForFargate"
+	// AWS does not document to which service the role is passed; it is taken to be the one that assumes it.
 	return append(needs, passTo(in.PodExecutionRole, fargatePrincipal), wire.Need{Action: "iam:GetRole", Resource: slr})
 }
 

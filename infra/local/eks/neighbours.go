@@ -13,6 +13,8 @@ type Instance struct {
 	LaunchTemplateID, ImageID, Arch                          string
 	Tags                                                     map[string]string
 	LaunchTime                                               time.Time
+	Role                                                     string // ARN of its instance profile's role; empty without one
+	UserData                                                 string
 }
 
 // InstanceType is what an instance type offers.

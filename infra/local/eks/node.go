@@ -56,6 +56,11 @@ func (s *Service) node(c *cluster, m *machine) (Node, error) {
 			disk = g.disk
 		}
 	}
+	if m.group == "" {
+		own, taints := userDataNode(i.UserData)
+		maps.Copy(labels, own)
+		n.Taints = append(n.Taints, taints...)
+	}
 	r, ok := findRelease(m.version)
 	if !ok {
 		return Node{}, fmt.Errorf("Kubernetes version %s is not known", m.version)

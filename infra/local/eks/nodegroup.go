@@ -32,6 +32,7 @@ type nodegroup struct {
 	repair            *nodeRepairConfig
 	warmPool          *warmPoolConfig
 	remote            *remoteAccess
+	customImage       string // of the customer's launch template, when the AMI type is CUSTOM
 	remoteGroup       string // the security group for remote access
 	created, modified time.Time
 	issues            []issue

@@ -53,6 +53,9 @@ func (s *Service) fillNodegroup(g *nodegroup, in *createNodegroupIn) error {
 	if g.version, g.release, err = chooseVersion(c, g.ami, c.version, in.Version, in.ReleaseVersion); err != nil {
 		return err
 	}
+	if g.ami == "CUSTOM" {
+		g.version, g.release = imageMinor(c, g.customImage), g.customImage
+	}
 	if g.warmPool, err = g.warmPool.merge(g, in.WarmPoolConfig); err != nil {
 		return err
 	}
@@ -133,10 +136,13 @@ func (s *Service) chooseMachines(g *nodegroup, in *createNodegroupIn) error {
 			if in.AMIType != "" && in.AMIType != "CUSTOM" {
 				return invalidParameter(c, "You cannot specify an AMI Type other than CUSTOM, when specifying an image id in your launch template.")
 			}
-			if in.Version != "" || in.ReleaseVersion != "" {
+			if in.Version != "" {
+				return invalidParameter(c, "You cannot specify a kubernetes version to use when specifying an image id to use within the launch template.")
+			}
+			if in.ReleaseVersion != "" {
 				return invalidParameter(c, "You cannot specify the field version or releaseVersion when using custom AMIs.")
 			}
-			g.ami = "CUSTOM"
+			g.ami, g.customImage = "CUSTOM", own.ImageID
 		}
 	}
 	if g.ami == "CUSTOM" && own.ImageID == "" {

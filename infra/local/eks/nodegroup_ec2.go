@@ -9,6 +9,17 @@ func publicImage(amiType, minor string) (id, release string, ok bool) {
 	return i.ID, i.Release, ok
 }
 
+// imageMinor is the Kubernetes minor of a custom image. Of an image that is not one of AWS's, nobody but its maker knows;
+// who makes a new one for a node group makes it for the cluster as it is.
+func imageMinor(c *cluster, id string) string {
+	for _, i := range ec2.Images() {
+		if i.ID == id && supportedVersion(i.Minor) {
+			return i.Minor
+		}
+	}
+	return c.version
+}
+
 func (e onEC2) MapsPublicIPs(subnetID string) bool { return e.svc.MapsPublicIPs(subnetID) }
 
 func (e onEC2) KeyPair(name string) bool { return e.svc.HasKeyPair(name) }

@@ -3,6 +3,7 @@ package eks
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -220,6 +221,64 @@ func TestNodegroupConfigFields(t *testing.T) {
 		}
 		if g := r.clusters["c"].nodegroups["ng"]; g.warmPool != nil || *g.repair.Enabled {
 			t.Errorf("node group %+v, %+v", g.warmPool, g.repair)
+		}
+	})
+}
+
+func TestNodegroupOfACustomImage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.mustCluster()
+		in := nodegroupInput()
+		in.InstanceTypes, in.LaunchTemplate, in.Version = nil, &launchTemplateRef{ID: "lt-image", Version: "1"}, "1.35"
+		_, err := r.createNodegroup(t.Context(), asAdmin(), in)
+		wantError(t, err, "InvalidParameterException", "You cannot specify a kubernetes version to use when specifying an image id to use within the launch template.")
+		in.Version = ""
+		out, err := r.createNodegroup(t.Context(), asAdmin(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g := out.Nodegroup; g.AMIType != "CUSTOM" || g.Version != "1.35" || g.ReleaseVersion != "ami-own" || g.DiskSize != 0 || len(g.InstanceTypes) != 0 {
+			t.Errorf("node group %+v", g)
+		}
+		r.until(func() bool { return r.clusters["c"].nodegroups["ng"].status == active })
+		update := func(in updateNodegroupVersionIn) (*updateOut, error) {
+			in.ClusterName, in.NodegroupName = "c", "ng"
+			return r.updateNodegroupVersion(t.Context(), asAdmin(), &in)
+		}
+		_, err = update(updateNodegroupVersionIn{Version: "1.35"})
+		wantError(t, err, "InvalidParameterException", "You cannot specify the field version or releaseVersion when using custom AMIs.")
+		_, err = update(updateNodegroupVersionIn{LaunchTemplate: &launchTemplateRef{ID: "lt-own"}})
+		wantError(t, err, "InvalidParameterException", "Launch template ID or name cannot be changed")
+		if u := r.updateEnds(update(updateNodegroupVersionIn{LaunchTemplate: &launchTemplateRef{ID: "lt-image", Version: "2"}})); u.Status != successful {
+			t.Errorf("update %+v", u)
+		}
+		image, _, _ := publicImage("AL2023_x86_64_STANDARD", "1.34")
+		if g := r.clusters["c"].nodegroups["ng"]; g.release != image || g.version != "1.34" || g.custom.Version != "2" {
+			t.Errorf("release %s, version %s, template %+v", g.release, g.version, g.custom)
+		}
+		synctest.Wait()
+		for name, n := range r.plane().nodes {
+			if !strings.HasPrefix(n.KubeletVersion, "v1.34.") {
+				t.Errorf("%s has %s", name, n.KubeletVersion)
+			}
+		}
+	})
+}
+
+func TestNodegroupLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.mustCluster()
+		in := nodegroupInput()
+		for i := range maxNodegroups + 1 {
+			in.NodegroupName = fmt.Sprint("ng", i)
+			_, err := r.createNodegroup(t.Context(), asAdmin(), in)
+			if i == maxNodegroups {
+				wantError(t, err, "ResourceLimitExceededException", "Limit: 30")
+			} else if err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -216,6 +216,7 @@ func TestRollingUpdate(t *testing.T) {
 					t.Errorf("afterwards: %+v, version %s, status %s", group, g.version, g.status)
 				}
 				r.until(func() bool { return len(r.members(g)) == 2 })
+				synctest.Wait()
 				for name, n := range r.plane().nodes {
 					if !strings.HasPrefix(n.KubeletVersion, "v1.36.") {
 						t.Errorf("%s still has %s", name, n.KubeletVersion)

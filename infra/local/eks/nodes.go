@@ -184,7 +184,10 @@ func (s *Service) mayJoin(c *cluster, m *machine) bool {
 	if g := c.nodegroups[m.group]; g != nil {
 		return isNode(g.role)
 	}
-	// The role of a machine outside managed node groups is not known here: any node role of the cluster lets it in.
+	if role := m.inst.Role; role != "" {
+		return isNode(role)
+	}
+	// A machine without an instance profile would not get in on AWS. Here any node role of the cluster lets it in.
 	return slices.ContainsFunc(sortedKeys(c.entries), isNode) || slices.ContainsFunc(sortedKeys(c.configMapRoles), isNode)
 }
 

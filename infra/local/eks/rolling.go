@@ -46,9 +46,12 @@ func (s *Service) updateNodegroupVersion(_ context.Context, _ *wire.Call, in *up
 		// One minor back is what a rollback of the control plane asks of its node groups first.
 		return nil, invalidParameter(c.name, "Nodegroup Kubernetes version cannot be rolled back from %s to %s: only one minor version at a time", g.version, version)
 	}
-	custom, err := s.newTemplateVersion(g, in.LaunchTemplate)
+	custom, image, err := s.newTemplateVersion(g, in.LaunchTemplate)
 	if err != nil {
 		return nil, err
+	}
+	if g.ami == "CUSTOM" {
+		version, release = imageMinor(c, image), image
 	}
 	u := &update{kind: "VersionUpdate", nodegroup: g.name, request: req}
 	if in.LaunchTemplate != nil {
@@ -60,28 +63,37 @@ func (s *Service) updateNodegroupVersion(_ context.Context, _ *wire.Call, in *up
 	s.begin(c, u)
 	g.status, g.next = updating, version
 	g.custom = custom
+	if g.ami == "CUSTOM" {
+		g.customImage = image
+	}
 	r := &rolling{s: s, g: g, force: in.Force, version: version, release: release}
 	s.w.Go(func(context.Context) { r.finish(u, r.run(c.ctx)) })
 	return u.view(), nil
 }
 
 // newTemplateVersion is the customer's launch template at the version to go to: its id and name cannot change.
-func (s *Service) newTemplateVersion(g *nodegroup, ref *launchTemplateRef) (*launchTemplateRef, error) {
+func (s *Service) newTemplateVersion(g *nodegroup, ref *launchTemplateRef) (custom *launchTemplateRef, image string, err error) {
 	if ref == nil {
-		return g.custom, nil
+		return g.custom, g.customImage, nil
 	}
 	c := g.cluster.name
 	if g.custom == nil {
-		return nil, invalidRequest(c, "You cannot specify a launch template for a node group that was created without one")
+		return nil, "", invalidRequest(c, "You cannot specify a launch template for a node group that was created without one")
 	}
 	if ref.ID != "" && ref.ID != g.custom.ID || ref.Name != "" && ref.Name != g.custom.Name {
-		return nil, invalidParameter(c, "Launch template ID or name cannot be changed")
+		return nil, "", invalidParameter(c, "Launch template ID or name cannot be changed")
 	}
 	lt, err := s.opt.EC2.FindLaunchTemplate(g.custom.ID, ref.Version)
 	if err != nil {
-		return nil, invalidParameter(c, "%v", err)
+		return nil, "", invalidParameter(c, "%v", err)
 	}
-	return &launchTemplateRef{ID: lt.Source, Name: lt.Name, Version: lt.SourceVersion}, nil
+	if g.ami != "CUSTOM" && lt.ImageID != "" {
+		return nil, "", unsupported("the change of a node group from AWS's images to an image of the launch template's (%s)", lt.ImageID)
+	}
+	if g.ami == "CUSTOM" && lt.ImageID == "" {
+		return nil, "", invalidParameter(c, "You must specify an image id within your launch template, when using the CUSTOM AMI type")
+	}
+	return &launchTemplateRef{ID: lt.Source, Name: lt.Name, Version: lt.SourceVersion}, lt.ImageID, nil
 }
 
 // rolling is one update of a node group to other machines, in the phases that EKS documents: setup, scale up, upgrade,

@@ -167,7 +167,11 @@ func Throttled(service string) *wire.Error {
 	switch service {
 	case "ec2":
 		return wire.Errf("RequestLimitExceeded", "Request limit exceeded.").WithStatus(http.StatusServiceUnavailable)
-	case "autoscaling", "iam", "sts", "monitoring", "cloudformation":
+	case "s3":
+		return wire.Errf("SlowDown", "Please reduce your request rate.").WithStatus(http.StatusServiceUnavailable)
+	case "servicequotas":
+		return wire.Errf("TooManyRequestsException", text)
+	case "autoscaling", "iam", "sts", "monitoring", "cloudformation", "elasticloadbalancing":
 		return wire.Errf("Throttling", text)
 	case "sqs":
 		e := wire.Errf("RequestThrottled", text)
@@ -180,5 +184,5 @@ func Throttled(service string) *wire.Error {
 		}
 		return wire.Errf(code, text).WithStatus(http.StatusTooManyRequests)
 	}
-	return wire.Errf("ThrottlingException", text) // dynamodb, events, logs, ssm
+	return wire.Errf("ThrottlingException", text) // dynamodb, events, logs, ssm, kms, pricing, codepipeline
 }

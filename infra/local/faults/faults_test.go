@@ -36,8 +36,8 @@ func TestSameSeedSameFaults(t *testing.T) {
 }
 
 func TestThrottlingSpeaksEachServicesLanguage(t *testing.T) {
-	i := New(world.New("1", "r", world.Fast, 7, slog.Default()), Config{Throttle: 1, Services: []string{"ec2", "lambda"}})
-	for service, want := range map[string]string{"ec2": "RequestLimitExceeded", "lambda": "TooManyRequestsException", "eks": ""} {
+	i := New(world.New("1", "r", world.Fast, 7, slog.Default()), Config{Throttle: 1, Services: []string{"ec2", "lambda", "s3"}})
+	for service, want := range map[string]string{"ec2": "RequestLimitExceeded", "lambda": "TooManyRequestsException", "s3": "SlowDown", "eks": ""} {
 		err := i.Before(context.Background(), &wire.Call{Service: service})
 		var e *wire.Error
 		if errors.As(err, &e) && e.Code != want || err == nil && want != "" {

@@ -3,6 +3,7 @@ package iam
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/wire"
 )
@@ -103,6 +104,9 @@ func (s *Service) EnsureServiceLinkedRole(service string) error {
 	if s.roles[linked.name] != nil {
 		return nil
 	}
-	_, err := s.newLinkedRole(service, "")
+	r, err := s.newLinkedRole(service, "")
+	if err == nil {
+		r.usable = time.Time{} // the service itself need not wait for IAM
+	}
 	return err
 }

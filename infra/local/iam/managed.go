@@ -11,8 +11,9 @@ import (
 
 const awsPrefix = "arn:aws:iam::aws:policy/"
 
-// managedJSON is the AWS managed policies that exist here, as AWS publishes them: path and name to document. They are
-// those of clusters, nodes, functions, add-ons and eksctl's well-known policies.
+// managedJSON is the AWS managed policies that exist here, as AWS publishes them: path and name to document, taken from
+// the list that the moto project extracts from IAM (its aws_managed_policies data, 2026). They are those of clusters,
+// nodes, functions, add-ons and eksctl's well-known policies.
 //
 // What matters to a customer is that attaching a wrong name fails, and that a role lacks what AWS's policy lacks too. To
 // allow more to a function, its own policy must say so.

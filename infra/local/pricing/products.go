@@ -33,8 +33,9 @@ func (p product) sku() string {
 	return base32.StdEncoding.EncodeToString(sum[:])[:16]
 }
 
-// fixed are the prices other than those of instances: public list prices of us-east-1, which stand for all Regions here.
-// (aws.amazon.com/eks/pricing, /vpc/pricing, /ebs/pricing, /elasticloadbalancing/pricing, of November 2026.)
+// fixed are the prices other than those of instances, which stand for all Regions here: us-east-1's as they are commonly
+// quoted. EKS's are from the user guide; the others were not checked against AWS's price pages. They are this emulated
+// cloud's own data: a customer asks, and never compiles a price in.
 var fixed = []struct {
 	service, family, usage, operation string
 	old                               bool // no prefix in us-east-1
@@ -127,7 +128,7 @@ const (
 	perUnit  = "6YS6EN2CT7"
 )
 
-// published is when the prices were read.
+// published is the date that the emulated list carries.
 const published = "2026-11-01T00:00:00Z"
 
 // entry is a product as GetProducts answers it.

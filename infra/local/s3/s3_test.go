@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -21,7 +22,18 @@ import (
 // bus keeps what a Region's event bus gets.
 type bus struct {
 	region string
-	got    *[]string
+	got    *emitted
+}
+
+type emitted struct {
+	mu     sync.Mutex
+	events []string
+}
+
+func (e *emitted) all() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.events)
 }
 
 func (b bus) Emit(source, detailType string, resources []string, detail any) {
@@ -29,11 +41,13 @@ func (b bus) Emit(source, detailType string, resources []string, detail any) {
 	if err != nil {
 		panic(err)
 	}
-	*b.got = append(*b.got, strings.Join([]string{b.region, source, detailType, resources[0], string(raw)}, " "))
+	b.got.mu.Lock()
+	defer b.got.mu.Unlock()
+	b.got.events = append(b.got.events, strings.Join([]string{b.region, source, detailType, resources[0], string(raw)}, " "))
 }
 
-func newService() (*Service, *[]string) {
-	got := new([]string)
+func newService() (*Service, *emitted) {
+	got := new(emitted)
 	w := world.New("123456789012", "eu-west-1", world.Fast, 1, slog.New(slog.DiscardHandler))
 	return New(w, func(region string) Events { return bus{region, got} }), got
 }
@@ -101,8 +115,8 @@ func TestEvents(t *testing.T) {
 			`eu-west-1 aws.s3 Object Created arn:aws:s3:::specs {"version":"0","bucket":{"name":"specs"},"object":{"key":"a b.yaml","size":5,"etag":"5d41402abc4b2a76b9719d911017c592","sequencer":"000000000000000002"},"request-id":"REQUEST","requester":"123456789012","source-ip-address":"192.0.2.1","reason":"PutObject"}`,
 			`eu-west-1 aws.s3 Object Deleted arn:aws:s3:::specs {"version":"0","bucket":{"name":"specs"},"object":{"key":"a b.yaml","sequencer":"000000000000000003"},"request-id":"REQUEST","requester":"123456789012","source-ip-address":"192.0.2.1","reason":"DeleteObject","deletion-type":"Permanently Deleted"}`,
 		}
-		if !slices.Equal(*got, want) {
-			t.Errorf("got %s", strings.Join(*got, "\n"))
+		if all := got.all(); !slices.Equal(all, want) {
+			t.Errorf("got %s", strings.Join(all, "\n"))
 		}
 	})
 }
@@ -113,8 +127,8 @@ func TestEventOfAVersion(t *testing.T) {
 		provide(t, s, "AWS::S3::Bucket", `{"BucketName":"specs","VersioningConfiguration":{"Status":"Enabled"},"NotificationConfiguration":{"EventBridgeConfiguration":{}}}`)
 		_, h, _ := do(t, s, "eu-west-1", "PUT", "/specs/k", "v")
 		synctest.Wait()
-		if id := h.Get("X-Amz-Version-Id"); id == "" || len(*got) != 1 || !strings.Contains((*got)[0], `"version-id":"`+id+`"`) {
-			t.Errorf("version %q, events %v", id, *got)
+		if id := h.Get("X-Amz-Version-Id"); id == "" || len(got.all()) != 1 || !strings.Contains(got.all()[0], `"version-id":"`+id+`"`) {
+			t.Errorf("version %q, events %v", id, got.all())
 		}
 	})
 }
@@ -227,5 +241,25 @@ func TestAddressAndRoute(t *testing.T) {
 		if got := name + " " + key + " " + route(r); got != want {
 			t.Errorf("%s: %q, want %q", url, got, want)
 		}
+	}
+}
+
+// Older SDKs sign each chunk; the signatures stand behind the sizes.
+func TestSignedChunks(t *testing.T) {
+	s, _ := newService()
+	provide(t, s, "AWS::S3::Bucket", `{"BucketName":"chunks"}`)
+	signed := []string{"X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "X-Amz-Decoded-Content-Length", "11", "Content-Encoding", "aws-chunked,gzip"}
+	for body, status := range map[string]int{
+		"6;chunk-signature=aa\r\nhello \r\n5;chunk-signature=bb\r\nworld\r\n0;chunk-signature=cc\r\n\r\n": 200,
+		"6;chunk-signature=aa\r\nhello \r\n0;chunk-signature=cc\r\n\r\n":                                  400,
+		"6;chunk-signature=aa\r\nhello world":                                                             400,
+		"hello world":                                                                                     400,
+	} {
+		if got, _, text := do(t, s, "eu-west-1", "PUT", "/chunks/k", body, signed...); got != status {
+			t.Errorf("%q: %d %s", body, got, text)
+		}
+	}
+	if status, h, body := do(t, s, "eu-west-1", "GET", "/chunks/k", ""); status != 200 || body != "hello world" || h.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%d %q %v", status, body, h)
 	}
 }

@@ -37,7 +37,6 @@ var s3Codes = map[string]string{
 	"UnrecognizedClientException": "InvalidAccessKeyId",
 	"ExpiredTokenException":       "RequestTimeTooSkewed",
 	"InternalFailure":             "InternalError",
-	"ThrottlingException":         "SlowDown",
 }
 
 // failXML writes an error as Amazon S3 does. Error.Fields become elements, those named "header:…" headers.

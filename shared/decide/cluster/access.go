@@ -120,7 +120,7 @@ func (b *builder) entry(want fleet.AccessSpec) {
 	})
 	// The interruption function has groups and no policies: no call is spent on looking.
 	if len(want.Policies) > 0 || slices.ContainsFunc(b.s.Access, func(a fleet.AccessSpec) bool { return a.Principal == want.Principal }) {
-		b.entryPolicies(want, id)
+		b.entryPolicies(want, id, true)
 	}
 }
 
@@ -129,6 +129,9 @@ func (b *builder) entryDiffers(want fleet.AccessSpec, have fleet.Resource) (chan
 	id, what := "access/"+want.Principal, "access entry of "+want.Principal
 	if kind := fleet.Text(have.Props, "type"); kind != "" && kind != cmp.Or(want.Type, "STANDARD") {
 		notes = append(notes, cannot(what, "type", "EKS does not change it", "take the entry out of the file, apply with --prune, and put it in again"))
+	}
+	if cmp.Or(want.Type, "STANDARD") != "STANDARD" {
+		return nil, notes // EKS gives nodes their groups
 	}
 	if sameSet(fleet.Texts(have.Props, "kubernetesGroups"), want.Groups) && (want.Username == "" || want.Username == fleet.Text(have.Props, "username")) {
 		return nil, notes
@@ -140,8 +143,8 @@ func (b *builder) entryDiffers(want fleet.AccessSpec, have fleet.Resource) (chan
 	return []plan.Call{c}, notes
 }
 
-// entryPolicies are the access policies of an entry, with their scopes.
-func (b *builder) entryPolicies(want fleet.AccessSpec, entry string) {
+// entryPolicies are the access policies of an entry, with their scopes. all: it has no others.
+func (b *builder) entryPolicies(want fleet.AccessSpec, entry string, all bool) {
 	id := "accesspolicies/" + want.Principal
 	ref := fleet.Ref{ID: id, Kind: "accesspolicies", Name: want.Principal}
 	associate := func(p fleet.AccessPolicy) plan.Call {
@@ -172,7 +175,7 @@ func (b *builder) entryPolicies(want fleet.AccessSpec, entry string) {
 				}
 			}
 			for _, a := range fleet.Items(have.Props, "associatedAccessPolicies") {
-				if arn := fleet.Text(a, "policyArn"); !wanted[arn] {
+				if arn := fleet.Text(a, "policyArn"); all && !wanted[arn] {
 					change = append(change, b.call(plan.Change, id, "eks:DisassociateAccessPolicy", "take "+last(arn)+" from "+last(want.Principal), fleet.Props{
 						"clusterName": b.s.Name, "principalArn": want.Principal, "policyArn": arn,
 					}))

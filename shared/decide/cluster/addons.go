@@ -62,7 +62,7 @@ func (b *builder) addons(before bool) error {
 
 // isCompute tells whether a resource runs pods.
 func isCompute(r resource) bool {
-	return r.Kind == "nodegroup" || r.Kind == "fargate" || r.Kind == "group"
+	return r.Kind == "nodegroup" || r.Kind == "fargate" || r.Kind == "asg"
 }
 
 // compute is what the pods of add-ons can run on: one node group or Fargate profile that is there, or the first that will
@@ -94,7 +94,8 @@ func (b *builder) addon(a fleet.AddonSpec, needs []string) error {
 	want := fleet.Drop(fleet.Props{"configurationValues": b.configuration(a), "serviceAccountRoleArn": can.roleARN, "podIdentityAssociations": can.identities})
 	version, problem := b.addonVersion(a)
 	r := b.add(thing{
-		Ref: fleet.Ref{ID: id, Kind: "addon", Name: a.Name, Whole: len(can.identities) > 0}, area: "add-ons",
+		Ref:   fleet.Ref{ID: id, Kind: "addon", Name: a.Name, Glance: plainAddon(a) && len(want) == 0, Whole: len(can.identities) > 0},
+		area:  "add-ons",
 		needs: slices.Concat([]string{idCluster}, needs, can.needs),
 		create: func() plan.Call {
 			resolve := a.Resolve
@@ -122,14 +123,20 @@ func (b *builder) addon(a fleet.AddonSpec, needs []string) error {
 	return nil
 }
 
+// plainAddon tells whether all that matters of an add-on is that it is there. CoreDNS is the one of eksctl's defaults that
+// may be there and not work.
+func plainAddon(a fleet.AddonSpec) bool {
+	return a.Default && a.Version == "" && a.Name != "coredns"
+}
+
 // enough is how many looks without a change an add-on gets to find nodes for its pods: some ten minutes.
 const enough = 26
 
 // degraded judges an add-on whose pods do not run. One that this run made may only wait for its nodes. Of any other the
 // notes tell, since nothing that ekspedite can do would help.
 func (b *builder) degraded(r *resource, have fleet.Resource) {
-	if b.o.Made[r.id].Times == 0 || !b.runsPods() {
-		return
+	if b.o.Made[r.id].Times == 0 || !b.runsPods() || slices.Contains(beforeCompute, r.Name) {
+		return // node groups would wait for add-ons that wait for nodes
 	}
 	if b.o.Idle < enough {
 		r.state, r.detail = pending, because("add-on "+r.Name+" to be healthy", have.Issues)
@@ -175,7 +182,9 @@ func (b *builder) addonDiffers(a fleet.AddonSpec, want fleet.Props, have fleet.R
 		old := fleet.Text(have.Props, field)
 		text := fleet.Text(want, field)
 		if text == "" {
-			in[field] = old
+			if field != "serviceAccountRoleArn" || want["podIdentityAssociations"] == nil { // SDKs would prefer it to associations
+				in[field] = old
+			}
 			continue
 		}
 		in[field] = text

@@ -121,7 +121,7 @@ func (b *builder) addonIdentities(a fleet.AddonSpec, list []fleet.PodIdentitySpe
 			if p.Tags == nil {
 				p.Tags = a.Tags
 			}
-			made, err := b.podRole("role/addon/"+a.Name+"/"+p.ServiceAccount, "addon-"+a.Name+"-"+p.ServiceAccount, p)
+			made, err := b.podRole("role/addon/"+a.Name+"/"+p.ServiceAccount, "addon-"+a.Name+"_"+p.ServiceAccount, p)
 			if err != nil {
 				return can, fmt.Errorf("podIdentityAssociations: %s: %w", p.ServiceAccount, err)
 			}

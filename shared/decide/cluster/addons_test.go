@@ -10,7 +10,7 @@ import (
 )
 
 func withAddons(list ...fleet.AddonSpec) fleet.ClusterSpec {
-	return with(func(s *fleet.ClusterSpec) { s.Addons = list })
+	return demoWith(func(s *fleet.ClusterSpec) { s.Addons = list })
 }
 
 func defaults() []fleet.AddonSpec {
@@ -298,6 +298,18 @@ func TestAddonPermissions(t *testing.T) {
 		if len(made) != tc.roles {
 			t.Errorf("%s: %d roles", tc.name, len(made))
 		}
+	}
+}
+
+// TestFromAnOIDCRoleToAssociations: pods that have both use the role of the OIDC provider.
+func TestFromAnOIDCRoleToAssociations(t *testing.T) {
+	s := withAddons(fleet.AddonSpec{Name: agent}, fleet.AddonSpec{Name: "aws-ebs-csi-driver", RoleARN: "arn:aws:iam::1:role/a", Configuration: "{}"})
+	o := empty()
+	simulate(t, s, &o)
+	s.Addons[1].RoleARN, s.Addons[1].UseDefaultPodIdentity = "", true
+	got := only(t, simulate(t, s, &o), "eks:UpdateAddon", "addon/aws-ebs-csi-driver")
+	if got["serviceAccountRoleArn"] != nil || len(fleet.Items(got, "podIdentityAssociations")) != 1 || got["configurationValues"] != "{}" {
+		t.Errorf("%v", got)
 	}
 }
 

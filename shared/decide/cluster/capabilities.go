@@ -47,8 +47,8 @@ func (b *builder) capability(c fleet.CapabilitySpec) error {
 		},
 	})
 	if len(c.Access) > 0 && !plan.IsUnknown(arn) {
-		// EKS lets the capability's role in by itself; what it may do is ours to say.
-		b.entryPolicies(fleet.AccessSpec{Principal: arn, Policies: c.Access}, id)
+		// EKS lets the capability's role in by itself, with a policy of its own; what it may do besides is ours to say.
+		b.entryPolicies(fleet.AccessSpec{Principal: arn, Policies: c.Access}, id, false)
 	}
 	return nil
 }
@@ -98,10 +98,10 @@ func argoDiffers(want, have fleet.Props) (change fleet.Props, fixed string) {
 	}
 	mappings := fleet.Props{}
 	wanted, known := fleet.Items(w, "rbacRoleMappings"), fleet.Items(h, "rbacRoleMappings")
-	if put := without(wanted, known); len(put) > 0 {
+	if put := itemsWithout(wanted, known); len(put) > 0 {
 		mappings["addOrUpdateRoleMappings"] = put
 	}
-	if gone := slices.DeleteFunc(without(known, wanted), func(m any) bool {
+	if gone := slices.DeleteFunc(itemsWithout(known, wanted), func(m any) bool {
 		return slices.ContainsFunc(wanted, func(w fleet.Props) bool { return w["role"] == m.(fleet.Props)["role"] })
 	}); len(gone) > 0 && len(wanted) > 0 {
 		mappings["removeRoleMappings"] = gone
@@ -112,8 +112,8 @@ func argoDiffers(want, have fleet.Props) (change fleet.Props, fixed string) {
 	return change, strings.TrimSpace(fixed)
 }
 
-// without are the items of a list that the other does not have.
-func without(list, other []fleet.Props) (out []any) {
+// itemsWithout are the items of a list that the other does not have.
+func itemsWithout(list, other []fleet.Props) (out []any) {
 	for _, item := range list {
 		if !slices.ContainsFunc(other, func(o fleet.Props) bool { return fleet.Covers(o, item) }) {
 			out = append(out, item)

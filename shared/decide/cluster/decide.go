@@ -58,7 +58,7 @@ func plans(look result, subject string, idle int, success string) (plan.Plan, er
 	if look.err != nil {
 		return p, look.err
 	}
-	p.Notes = append(p.Notes, look.notes...)
+	p.Notes, p.Failures = append(p.Notes, look.notes...), look.failures
 	switch {
 	case len(look.actions) > 0:
 		p.Add(strings.Join(look.areas, ", "), look.actions...)
@@ -73,11 +73,6 @@ func plans(look result, subject string, idle int, success string) (plan.Plan, er
 	default:
 		p.Outcome = success
 		p.Reason = look.done()
-	}
-	if p.Outcome == "" {
-		for _, f := range look.failed {
-			p.Notes = append(p.Notes, "failed: "+f)
-		}
 	}
 	return p, nil
 }
@@ -117,6 +112,7 @@ type result struct {
 	pending      []string // the same as resource ids
 	good         []string // resource ids of what is ready
 	failed       []string
+	failures     []plan.Failure
 	notes        []string
 	success      string // the reason of a plan without anything left to do
 	err          error
@@ -178,6 +174,7 @@ func sorted(g []resource) result {
 			out.waiting, out.pending = append(out.waiting, r.detail), append(out.pending, r.id)
 		case r.state == failed:
 			out.failed = append(out.failed, r.detail)
+			out.failures = append(out.failures, explain(r.id, r.detail))
 		case !slices.ContainsFunc(r.needs, func(id string) bool { return !state[id].serves() }):
 			for _, c := range r.do {
 				if what := unknown(c.Input, state); what != "" {

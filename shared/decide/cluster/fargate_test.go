@@ -9,7 +9,7 @@ import (
 )
 
 func withFargate() fleet.ClusterSpec {
-	return with(func(s *fleet.ClusterSpec) {
+	return demoWith(func(s *fleet.ClusterSpec) {
 		s.Network.NAT = fleet.NATSingle
 		s.Fargate = []fleet.FargateSpec{
 			{Name: "one", Selectors: []fleet.FargateSelector{{Namespace: "a", Labels: map[string]string{"x": "y"}}, {Namespace: "b"}}, Tags: map[string]string{"k": "v"}},

@@ -69,6 +69,8 @@ type builder struct {
 	notes []string
 	// naming: only the names are asked for, not what is to be done.
 	naming bool
+	// asks collects what has to be asked of the market; nil when nobody wants to know.
+	asks *Asks
 }
 
 // graph is all that the spec asks for, each resource after those it needs. It fails when the spec cannot be planned here.
@@ -89,7 +91,9 @@ func (b *builder) graph() ([]resource, []string, error) {
 	if err := b.pods(true); err != nil {
 		return nil, nil, err
 	}
-	b.nodeGroups(net)
+	if err := b.nodeGroups(net); err != nil {
+		return nil, nil, err
+	}
 	b.fargate(net)
 	if err := b.pods(false); err != nil {
 		return nil, nil, err
@@ -106,7 +110,7 @@ func (b *builder) graph() ([]resource, []string, error) {
 // Wanted are the resources of the spec that are found by their names, which is all that is not found by tag.
 func Wanted(s fleet.ClusterSpec, opt Options) []fleet.Ref {
 	s.Network.Zones = append(slices.Clone(s.Network.Zones), "a", "b")[:max(2, len(s.Network.Zones))] // names do not depend on them
-	b := &builder{o: Observation{Depth: Full}, s: s, opt: opt, at: map[string]int{}, naming: true}
+	b := &builder{o: Observation{Depth: Full, Found: map[string][]fleet.Resource{}}, s: s, opt: opt, at: map[string]int{}, naming: true}
 	g, _, err := b.graph()
 	if err != nil {
 		return nil // Decide will say it
@@ -145,7 +149,7 @@ func (b *builder) add(t thing) *resource {
 
 // assumed tells whether a kind was not read because what was read shows that it is there.
 func (b *builder) assumed(kind string) bool {
-	tagged := slices.Contains(taggedKinds, kind) && !slices.Contains(Kinds(Light, b.s), kind)
+	tagged := slices.Contains(Kinds(Full, b.s), kind) && !slices.Contains(Kinds(Light, b.s), kind)
 	return b.o.Depth == Light && b.o.Working() && (tagged || !Reads(Light, kind))
 }
 

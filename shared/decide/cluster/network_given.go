@@ -34,7 +34,7 @@ func (b *builder) givenNetwork() network {
 	if r.state == failed {
 		r.detail = fmt.Sprintf("VPC %s has no subnets in %s", v.VPC, b.s.Region)
 	}
-	b.o.Found = maps.Clone(b.o.Found) // the caller's has no entries for single subnets
+	b.ownFound()
 	have := b.o.first(idGivenSubnets)
 	used := b.usedSides()
 	for _, side := range []struct {
@@ -48,6 +48,13 @@ func (b *builder) givenNetwork() network {
 	b.namedSubnets(&n, have)
 	b.givenZones(n)
 	return n
+}
+
+// ownFound makes the observation's resources the builder's own, which then knows single things that are given, too.
+func (b *builder) ownFound() {
+	found := map[string][]fleet.Resource{}
+	maps.Copy(found, b.o.Found)
+	b.o.Found = found
 }
 
 func noCalls(notes func(fleet.Resource) []string) func(fleet.Resource) ([]plan.Call, []string) {

@@ -81,6 +81,29 @@ func TestWhatAGivenNetworkLacks(t *testing.T) {
 	}
 }
 
+// TestWhatIsReadOfAGivenNetwork: the VPC and its tables only by a full look, and nothing is looked for by tags.
+func TestWhatIsReadOfAGivenNetwork(t *testing.T) {
+	s := given(true, func(n *fleet.NetworkSpec) {
+		n.FullyPrivate, n.NAT, n.ControlPlaneSecurityGroups = true, fleet.NATDisable, []string{"sg-yours"}
+	})
+	var light, full []string
+	for _, ref := range Wanted(s, opt) {
+		if ref.Kind == idGivenVPC || ref.Kind == idGivenSubnets || ref.Kind == idGivenRoutes || ref.Kind == idServices {
+			full = append(full, ref.Kind)
+			if Reads(Light, ref.Kind) {
+				light = append(light, ref.Kind)
+			}
+		}
+	}
+	slices.Sort(full)
+	if !slices.Equal(full, []string{idServices, idGivenRoutes, idGivenSubnets, idGivenVPC}) || !slices.Equal(light, []string{idGivenSubnets}) {
+		t.Errorf("full %v, light %v", full, light)
+	}
+	if got := Kinds(Light, s); !slices.Equal(got, []string{"endpoint"}) {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestEndpointsAreWhereTheServiceIs: not every service is in every zone, and an endpoint takes one subnet a zone.
 func TestEndpointsAreWhereTheServiceIs(t *testing.T) {
 	s := given(true, func(n *fleet.NetworkSpec) {

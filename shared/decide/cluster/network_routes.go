@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,13 +10,15 @@ import (
 	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
-// way is a route: where to, by what. A gateway is a resource of the graph, field its name in the call.
+// way is a route: where to, by what. A gateway is a resource of the graph, field its name in the call, and target its id at
+// AWS if that is not the resource's.
 type way struct {
 	destination, gateway, field string
 	needs                       []string
+	target                      string
 }
 
-// routeTable adds a table with its ways and its subnets. The ways are called default, and default6 for IPv6.
+// routeTable adds a table with its ways and its subnets.
 func (b *builder) routeTable(id string, ways []way, subnets ...string) (routes []string) {
 	b.add(thing{
 		Ref: fleet.Ref{ID: id, Kind: "routes"}, area: "network", needs: []string{idVPC},
@@ -63,23 +66,27 @@ func routeTo(table *fleet.Resource, destination string) fleet.Props {
 
 // route adds one route of a table. One that leads nowhere, because its target is gone, or elsewhere, is replaced.
 func (b *builder) route(table string, w way) string {
-	id := table + "/default"
-	if w.destination == anywhere6 {
-		id += "6"
+	id, target := table+"/to/"+w.destination, cmp.Or(w.target, b.id(w.gateway))
+	switch w.destination {
+	case anywhere:
+		id = table + "/default"
+	case anywhere6:
+		id = table + "/default6"
 	}
 	have := routeTo(b.o.first(table), w.destination)
-	target := fleet.Text(have, w.field)
-	right := target != "" && fleet.Text(have, "state") != "blackhole" && target == b.id(w.gateway)
-	if b.assumed(fleet.KindOf(w.gateway)) { // which one was not read
-		right = target != "" && fleet.Text(have, "state") != "blackhole" && !b.shuffled()
+	is := fleet.Text(have, w.field)
+	right := is == target
+	if kind := fleet.KindOf(w.gateway); w.target == "" && b.assumed(kind) { // which one was not read
+		right = is != "" && (kind != "nat" || !b.shuffled())
 	}
+	right = right && fleet.Text(have, "state") != "blackhole"
 	api, verb := "ec2:CreateRoute", "route"
 	if len(have) > 0 {
 		api, verb = "ec2:ReplaceRoute", "lead"
 	}
 	b.part(id, "network", right, append([]string{table}, w.needs...), func() plan.Call {
 		return b.call(plan.Change, id, api, fmt.Sprintf("%s %s to %s in %s", verb, w.destination, w.gateway, table),
-			towards(w.destination, fleet.Props{"routeTableId": b.id(table), w.field: b.id(w.gateway)}))
+			towards(w.destination, fleet.Props{"routeTableId": b.id(table), w.field: target}))
 	})
 	return id
 }
@@ -116,13 +123,16 @@ func (b *builder) shuffled() bool {
 	return false
 }
 
-// publicRoutes adds the table that leads to the internet.
-func (b *builder) publicRoutes(n network) {
-	ways := []way{{anywhere, idGateway, "gatewayId", []string{idAttachment}}}
-	if b.ipv6() {
-		ways = append(ways, way{anywhere6, idGateway, "gatewayId", []string{idAttachment}})
+// publicRoutes adds the table that leads to the internet, and some other ways.
+func (b *builder) publicRoutes(n network, more []way) {
+	out := func(to string) way {
+		return way{destination: to, gateway: idGateway, field: "gatewayId", needs: []string{idAttachment}}
 	}
-	routes := b.routeTable("routes/public", ways, n.ids(func(s subnet) bool { return s.public })...)
+	ways := []way{out(anywhere)}
+	if b.ipv6() {
+		ways = append(ways, out(anywhere6))
+	}
+	routes := b.routeTable("routes/public", append(ways, more...), n.ids(func(s subnet) bool { return s.public })...)
 	for i, s := range n.subnets {
 		if s.public {
 			n.subnets[i].ways = slices.Concat(s.ways, []string{s.id + "/routes"}, routes)
@@ -130,8 +140,8 @@ func (b *builder) publicRoutes(n network) {
 	}
 }
 
-// privateRoutes adds the NAT gateways, and for each zone a table that leads to the one it uses.
-func (b *builder) privateRoutes(n *network) {
+// privateRoutes adds the NAT gateways, and for each zone a table that leads to the one it uses, and some other ways.
+func (b *builder) privateRoutes(n *network, more []way) {
 	exit := b.exits(n.zones)
 	six := b.ipv6() && !b.s.Network.FullyPrivate
 	for i, s := range n.subnets {
@@ -144,12 +154,12 @@ func (b *builder) privateRoutes(n *network) {
 			if _, made := b.at["nat/"+nat]; !made {
 				b.natGateway(nat)
 			}
-			ways = append(ways, way{anywhere, "nat/" + nat, "natGatewayId", []string{"nat/" + nat}})
+			ways = append(ways, way{destination: anywhere, gateway: "nat/" + nat, field: "natGatewayId", needs: []string{"nat/" + nat}})
 		}
 		if six && !s.local {
-			ways = append(ways, way{anywhere6, idEgress, "egressOnlyInternetGatewayId", []string{idEgress}})
+			ways = append(ways, way{destination: anywhere6, gateway: idEgress, field: "egressOnlyInternetGatewayId", needs: []string{idEgress}})
 		}
-		routes := b.routeTable(table, ways, s.id)
+		routes := b.routeTable(table, append(ways, more...), s.id)
 		n.exits, n.tables = append(n.exits, routes...), append(n.tables, table)
 		n.subnets[i].ways = slices.Concat(s.ways, []string{s.id + "/routes"}, routes)
 	}

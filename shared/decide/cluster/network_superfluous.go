@@ -24,12 +24,17 @@ func (b *builder) superfluous(n network) {
 		b.drop(id, id, slices.Concat(n.base, n.doors), b.call(plan.Delete, id, "ec2:DeleteRoute", "close the way to the internet in "+table,
 			fleet.Props{"routeTableId": b.id(table), "destinationCidrBlock": anywhere}))
 	}
+	lost := func(zone string) bool { // nobody has said that it goes
+		return len(b.s.Network.Zones) == 0 && !slices.Contains(n.zones, zone)
+	}
 	for _, zone := range b.o.zonesOf("nat/") {
-		b.superfluousNAT("nat/"+zone, led)
+		if !lost(zone) {
+			b.superfluousNAT("nat/"+zone, led)
+		}
 	}
 	for _, zone := range b.o.zonesOf("address/") {
 		id, nat := "address/"+zone, "nat/"+zone
-		if _, wanted := b.at[id]; wanted {
+		if _, wanted := b.at[id]; wanted || lost(zone) {
 			continue
 		}
 		var needs []string

@@ -56,10 +56,11 @@ func (b *builder) ownNetwork() (network, error) {
 	if err := b.subnets(&n); err != nil {
 		return n, err
 	}
+	remote := b.remoteWays(n)
 	if !b.s.Network.FullyPrivate {
-		b.publicRoutes(n)
+		b.publicRoutes(n, remote)
 	}
-	b.privateRoutes(&n)
+	b.privateRoutes(&n, remote)
 	return n, nil
 }
 
@@ -121,8 +122,7 @@ func (b *builder) vpcIPv6() {
 	switch {
 	case b.assumed("vpc"):
 		r.state = ready
-	case v == nil: // comes with it
-		r.state, r.detail = pending, "the VPC's IPv6 addresses"
+	case v == nil: // they come with it
 	case vpcBlock6(v.Props) != "":
 		r.state = ready
 	case len(fleet.Items(v.Props, "ipv6CidrBlockAssociationSet")) > 0:
@@ -209,12 +209,12 @@ func (o Observation) zonesOf(prefix string) (out []string) {
 	return out
 }
 
-// chooseZones keeps the zones in which there are subnets, and fills up with usable ones in the order of their names.
+// chooseZones keeps the zones in which there is anything, and fills up with usable ones in the order of their names.
 func (b *builder) chooseZones() ([]string, error) {
 	if len(b.s.Network.Zones) > 0 {
 		return b.s.Network.Zones, nil
 	}
-	zones := union(b.o.zonesOf("subnet/public/"), b.o.zonesOf("subnet/private/"))
+	zones := union(b.o.zonesOf("subnet/public/"), union(b.o.zonesOf("subnet/private/"), b.o.zonesOf("routes/private/")))
 	zones = slices.DeleteFunc(zones, func(z string) bool { return slices.Contains(b.s.Network.Local, z) })
 	slices.Sort(zones)
 	var others []string

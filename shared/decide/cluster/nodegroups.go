@@ -109,13 +109,13 @@ func (b *builder) groupRole(g fleet.NodeGroupSpec) (arn string, needs []string, 
 		return g.IAM.RoleARN, nil, nil
 	case !b.ownRole(g):
 		for _, r := range b.list {
-			if r.id == idNodeRole || strings.HasPrefix(r.id, idNodeRole+"/") && r.Kind == "" {
+			if r.id == idNodeRole || strings.HasPrefix(r.id, idNodeRole+"/") && !strings.Contains(r.id, "/without/") {
 				needs = append(needs, r.id)
 			}
 		}
 		return b.knownRoleARN(idNodeRole), needs, nil
 	}
-	id := idNodeRole + "/" + g.Name
+	id := "role/nodes/" + g.Name
 	r := role{id: id, name: g.IAM.RoleName, trust: trusts(b.ec2(), "sts:AssumeRole"), boundary: g.IAM.Boundary, tags: g.Tags, granted: true}
 	if r.name == "" {
 		r.name = RoleName(b.s, "node-"+g.Name)
@@ -186,8 +186,13 @@ func (b *builder) scaling(g fleet.NodeGroupSpec) {
 	if missing := without(g.SuspendedScaler, suspended(have)); len(missing) > 0 {
 		r.do = append(r.do, b.suspend(id, g.Name, name, missing))
 	}
-	if len(r.do) == 0 {
+	switch at, made := b.at[group]; {
+	case len(r.do) == 0:
 		r.state = ready
+	case have == nil && made && b.list[at].state.serves():
+		r.state, r.do, r.detail = pending, nil, "the Auto Scaling group of "+g.Name
+	case have != nil:
+		r.state = differs
 	}
 	b.put(r)
 }

@@ -46,20 +46,10 @@ type Observation struct {
 
 // Market is what EC2 offers and AWS recommends, read only where a spec leaves something open.
 type Market struct {
-	Types  []InstanceType              `json:"types,omitempty"`
+	Types  []fleet.InstanceType        `json:"types,omitempty"`
+	Asked  bool                        `json:"asked,omitempty"`  // for types, of which there may be none
 	Images map[string]string           `json:"images,omitempty"` // image id by SSM parameter
 	Addons map[string]fleet.AddonOffer `json:"addons,omitempty"` // by name; only of AddonsToAsk
-}
-
-// InstanceType is what a machine offers.
-type InstanceType struct {
-	Name      string
-	VCPUs     int
-	MemoryMiB int
-	GPUs      int
-	Neuron    int
-	Arch      []string // x86_64, arm64
-	Zones     []string // where it is offered
 }
 
 // Control is the control plane; nil when EKS does not know the cluster.
@@ -89,6 +79,9 @@ var taggedKinds = []string{"vpc", "subnet", "igw", "routes", "address", "nat", "
 // Kinds are the kinds found by tag that a look of a depth reads.
 func Kinds(d Depth, s fleet.ClusterSpec) []string {
 	if d != Light {
+		if byTransit(s) {
+			return append(slices.Clone(taggedKinds), idTransit)
+		}
 		return taggedKinds
 	}
 	var kinds []string
@@ -105,7 +98,7 @@ func Kinds(d Depth, s fleet.ClusterSpec) []string {
 }
 
 // wholeKinds are the kinds found by name that only a full look reads: they matter while something is made.
-var wholeKinds = []string{idGivenVPC, idGivenRoutes, idServices}
+var wholeKinds = []string{idGivenVPC, idGivenRoutes, idServices, idVPN}
 
 // Reads tells whether a look of a depth reads a kind that is found by name.
 func Reads(d Depth, kind string) bool { return d == Full || !slices.Contains(wholeKinds, kind) }
@@ -114,6 +107,6 @@ func Reads(d Depth, kind string) bool { return d == Full || !slices.Contains(who
 func Hidden(waiting []string, s fleet.ClusterSpec) bool {
 	return slices.ContainsFunc(waiting, func(id string) bool {
 		kind := fleet.KindOf(id)
-		return slices.Contains(taggedKinds, kind) && !slices.Contains(Kinds(Light, s), kind) || !Reads(Light, kind)
+		return slices.Contains(Kinds(Full, s), kind) && !slices.Contains(Kinds(Light, s), kind) || !Reads(Light, kind)
 	})
 }

@@ -42,7 +42,7 @@ func (b *builder) podIdentity(p fleet.PodIdentitySpec) error {
 	name := p.Namespace + "/" + p.ServiceAccount
 	id, arn, needs := "podidentity/"+name, p.RoleARN, []string{idCluster}
 	if arn == "" {
-		made, err := b.podRole("role/podidentity/"+name, "pod-"+p.Namespace+"-"+p.ServiceAccount, p)
+		made, err := b.podRole("role/podidentity/"+name, "pod-"+p.Namespace+"_"+p.ServiceAccount, p)
 		if err != nil {
 			return fmt.Errorf("iam.podIdentityAssociations: %s: %w", name, err)
 		}

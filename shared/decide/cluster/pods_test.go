@@ -71,8 +71,8 @@ func init() {
 	}
 }
 
-// with is the demo with something changed.
-func with(change func(*fleet.ClusterSpec)) fleet.ClusterSpec {
+// demoWith is the demo with something changed.
+func demoWith(change func(*fleet.ClusterSpec)) fleet.ClusterSpec {
 	s := demo()
 	change(&s)
 	return s
@@ -116,7 +116,7 @@ func refused(t *testing.T, s fleet.ClusterSpec, texts ...string) {
 }
 
 func webIdentity() fleet.ClusterSpec {
-	return with(func(s *fleet.ClusterSpec) {
+	return demoWith(func(s *fleet.ClusterSpec) {
 		s.IAM.OIDC = true
 		s.IAM.ServiceAccounts = []fleet.ServiceAccountSpec{{
 			Namespace: "apps", Name: "reader", Labels: map[string]string{"a": "b"},
@@ -259,14 +259,38 @@ func TestRolesOfTheControlPlane(t *testing.T) {
 			s.IAM.RoleARN, s.Auto = "arn:aws:iam::1:role/x", &fleet.AutoSpec{NodePools: []string{"system"}, NodeRoleARN: "arn:aws:iam::1:role/y"}
 		}, ""},
 	} {
-		if got := strings.Join(attached(with(tc.change)), " "); got != tc.want {
+		if got := strings.Join(attached(demoWith(tc.change)), " "); got != tc.want {
 			t.Errorf("%s: %s", tc.name, got)
 		}
 	}
 }
 
+// TestNamesOfRolesAreTheirOwn: a-b/c and a/b-c are different service accounts.
+func TestNamesOfRolesAreTheirOwn(t *testing.T) {
+	grants := fleet.Grants{PolicyARNs: []string{"arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}}
+	s := demoWith(func(s *fleet.ClusterSpec) {
+		s.IAM.OIDC, s.Addons = true, []fleet.AddonSpec{{Name: agent}}
+		for _, name := range []string{"a-b/c", "a/b-c", "a/" + strings.Repeat("x", 80) + "1", "a/" + strings.Repeat("x", 80) + "2"} {
+			namespace, account, _ := strings.Cut(name, "/")
+			s.IAM.ServiceAccounts = append(s.IAM.ServiceAccounts, fleet.ServiceAccountSpec{Namespace: namespace, Name: account, Grants: grants})
+			s.IAM.PodIdentities = append(s.IAM.PodIdentities, fleet.PodIdentitySpec{Namespace: namespace, ServiceAccount: account, CreateServiceAccount: true, Grants: grants})
+		}
+	})
+	seen := map[string]string{}
+	for _, ref := range Wanted(s, opt) {
+		key := ref.Kind + " " + ref.Name
+		if other, twice := seen[key]; twice || ref.Kind == "role" && len(ref.Name) > maxRoleName {
+			t.Errorf("%s and %s are both %s", other, ref.ID, key)
+		}
+		seen[key] = ref.ID
+	}
+	if len(seen) < 8 {
+		t.Errorf("%v", seen)
+	}
+}
+
 func TestHybridNodes(t *testing.T) {
-	s := with(func(s *fleet.ClusterSpec) {
+	s := demoWith(func(s *fleet.ClusterSpec) {
 		s.Remote = &fleet.RemoteSpec{NodeCIDRs: []string{"10.80.0.0/16"}, PodCIDRs: []string{"10.85.0.0/16"}, Provider: "ssm"}
 	})
 	o := empty()
@@ -289,7 +313,7 @@ func TestHybridNodes(t *testing.T) {
 
 func podIdentity() fleet.ClusterSpec {
 	yes := true
-	return with(func(s *fleet.ClusterSpec) {
+	return demoWith(func(s *fleet.ClusterSpec) {
 		s.Addons = []fleet.AddonSpec{{Name: agent}}
 		s.IAM.PodIdentities = []fleet.PodIdentitySpec{
 			{Namespace: "apps", ServiceAccount: "writer", CreateServiceAccount: true, Grants: fleet.Grants{WellKnown: []string{"certManager"}}, Tags: map[string]string{"k": "v"}},

@@ -26,7 +26,9 @@ const maxRoleName = 64
 
 // RolePath is the IAM path of all that is made for a cluster, by which it is found again. Roles have no Region, so that
 // their paths and names need one.
-func RolePath(s fleet.ClusterSpec) string { return "/ekspedite/" + s.Region + "/" + s.Name + "/" }
+func RolePath(s fleet.ClusterSpec) string {
+	return fleet.RolePath(fleet.ClusterID{Region: s.Region, Name: s.Name})
+}
 
 // RoleName is the name of one of a cluster's IAM roles: "cluster" for the control plane's, "node" for the nodes'. Long names
 // are cut, with a hash that keeps them apart.
@@ -74,7 +76,7 @@ func (b *builder) roles() []string {
 			policies: b.awsPolicies("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly"),
 		})...)
 	}
-	if slices.ContainsFunc(b.s.NodeGroups, func(g fleet.NodeGroupSpec) bool { return commonRole(g.IAM) }) {
+	if slices.ContainsFunc(b.s.NodeGroups, b.commonRole) {
 		r := role{id: idNodeRole, name: RoleName(b.s, "node"), trust: trusts(b.ec2(), "sts:AssumeRole"), policies: b.awsPolicies(nodePolicies...)}
 		if b.s.Network.IPv6 {
 			r.inline, r.granted = map[string]fleet.Props{cniIPv6: b.policy(cniIPv6)}, true
@@ -112,7 +114,9 @@ func (b *builder) controlRoles() []string {
 }
 
 // commonRole tells whether a group's machines have the role that the cluster's node groups share.
-func commonRole(n fleet.NodeIAM) bool { return n.RoleARN == "" && n.ProfileARN == "" && !n.Own() }
+func (b *builder) commonRole(g fleet.NodeGroupSpec) bool {
+	return g.IAM.RoleARN == "" && g.IAM.ProfileARN == "" && !b.ownRole(g)
+}
 
 // hybridRole is for machines outside AWS. With IAM Roles Anywhere it would be of no use alone.
 func (b *builder) hybridRole() {

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -51,7 +50,7 @@ func (b *builder) controlPlaneGroups() (ids []string) {
 func (b *builder) controlPlaneGroup() {
 	given := b.s.Network.ControlPlaneSecurityGroups
 	if len(given) > 0 {
-		b.o.Found = maps.Clone(b.o.Found) // the caller's has no entries for them
+		b.ownFound()
 		for _, id := range given {
 			b.o.Found["givensg/"+id] = []fleet.Resource{{Ref: fleet.Ref{ID: "givensg/" + id, Kind: "givensg"}, Physical: id}}
 		}

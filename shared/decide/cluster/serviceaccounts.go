@@ -85,7 +85,7 @@ func (b *builder) serviceAccounts() error {
 			}
 			id := "role/serviceaccount/" + what
 			r, err := b.grantedRole(role{
-				id: id, name: nameOr(a.RoleName, RoleName(b.s, "sa-"+a.Namespace+"-"+a.Name)), tags: a.Tags,
+				id: id, name: nameOr(a.RoleName, RoleName(b.s, "sa-"+a.Namespace+"_"+a.Name)), tags: a.Tags,
 				trust: b.trustsAccount(a.Namespace, a.Name, a.SubjectPattern), watched: true,
 			}, a.Grants)
 			if err != nil {
@@ -114,6 +114,9 @@ func (b *builder) podAccount(namespace, name string, labels, annotations map[str
 			b.object("roles for pods", fleet.Props{"apiVersion": "v1", "kind": "Namespace", "metadata": fleet.Props{"name": namespace}})
 		}
 		needs = append(slices.Clone(needs), id)
+	}
+	if _, there := b.at["kubernetes/serviceaccount/"+namespace+"/"+name]; there {
+		return // with the role of iam.serviceAccounts
 	}
 	b.object("roles for pods", fleet.Props{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": fleet.Drop(fleet.Props{
 		"name": name, "namespace": namespace, "labels": props(labels), "annotations": props(annotations),

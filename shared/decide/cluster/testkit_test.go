@@ -235,7 +235,7 @@ func again(t testing.TB, s fleet.ClusterSpec, o Observation) {
 			o.Found = maps.Clone(o.Found)
 			maps.DeleteFunc(o.Found, func(_ string, list []fleet.Resource) bool {
 				kind := list[0].Kind
-				return slices.Contains(taggedKinds, kind) && !slices.Contains(Kinds(Light, s), kind) || !Reads(Light, kind)
+				return slices.Contains(Kinds(Full, s), kind) && !slices.Contains(Kinds(Light, s), kind) || !Reads(Light, kind)
 			})
 		}
 		if p, err := Decide(now, o, s, opt); err != nil || p.Outcome != OutcomeActive {

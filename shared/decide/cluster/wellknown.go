@@ -37,9 +37,9 @@ var wellKnown = map[string]known{
 	"imageBuilder":              {managed: []string{"AmazonEC2ContainerRegistryPowerUser"}},
 	"cloudWatch":                {managed: []string{"CloudWatchAgentServerPolicy"}},
 	"xRay":                      {managed: []string{"AWSXRayDaemonWriteAccess"}},
-	"fsx":                       {allows: fsx},
+	"fsx":                       {allows: fsxStatements},
 	cniIPv6:                     {allows: ipv6Addresses},
-	hybridNode:                  {allows: hybrid},
+	hybridNode:                  {allows: hybridStatements},
 }
 
 // autoScaler: Cluster Autoscaler looks at all groups to find its own by tag, and scales those of this cluster only. EKS tags
@@ -152,8 +152,8 @@ func externalDNS(b *builder) []statement {
 	}
 }
 
-// fsx: https://docs.aws.amazon.com/fsx/latest/LustreGuide/using-service-linked-roles.html, and the CSI driver's own documentation.
-func fsx(b *builder) []statement {
+// fsxStatements: https://docs.aws.amazon.com/fsx/latest/LustreGuide/using-service-linked-roles.html, and the CSI driver's own documentation.
+func fsxStatements(b *builder) []statement {
 	const lustre = "s3.data-source.lustre.fsx.amazonaws.com"
 	return []statement{{
 		actions: []string{"iam:CreateServiceLinkedRole", "iam:AttachRolePolicy", "iam:PutRolePolicy"},
@@ -176,9 +176,9 @@ func ipv6Addresses(b *builder) []statement {
 	}}
 }
 
-// hybrid is what a machine outside AWS needs beside Systems Manager: to find the cluster, and to sign itself off.
+// hybridStatements are what a machine outside AWS needs beside Systems Manager: to find the cluster, and to sign itself off.
 // https://docs.aws.amazon.com/eks/latest/userguide/hybrid-nodes-creds.html
-func hybrid(b *builder) []statement {
+func hybridStatements(b *builder) []statement {
 	return []statement{
 		{actions: []string{"eks:DescribeCluster"}, on: []string{b.arn("eks", "cluster/"+b.s.Name)}},
 		{actions: []string{"eks:ListAccessEntries"}, on: []string{b.arn("eks", "cluster/"+b.s.Name)}},

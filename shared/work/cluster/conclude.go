@@ -55,6 +55,9 @@ func (v *visit) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 	if p.Outcome == cluster.OutcomeFailed {
 		done.Blocked = strings.Split(p.Reason, "; ")
 	}
+	for _, f := range p.Failures {
+		done.Failures = append(done.Failures, events.Failure{Resource: f.Resource, Code: f.Code, Whose: string(f.Whose), Text: f.Text, Fix: f.Fix})
+	}
 	if err := v.Ledger.SaveRun(ctx, done); err != nil {
 		return v.failed(err)
 	}

@@ -127,7 +127,7 @@ func (s *session) count(op string) {
 
 // reads tells whether an operation changes nothing.
 func reads(op string) bool {
-	for _, p := range []string{"Describe", "List", "Get", "GET", "Simulate"} {
+	for _, p := range []string{"Describe", "List", "Get", "GET", "Simulate", "/describe"} {
 		if strings.Contains(op, p) {
 			return true
 		}
