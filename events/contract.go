@@ -15,6 +15,8 @@ const (
 	RouteSchedule Route = "schedule"
 	// RouteDirect: the sender puts the message on the handler's queue itself.
 	RouteDirect Route = "direct"
+	// RouteInvoke: the sender invokes the handler, which has no queue.
+	RouteInvoke Route = "invoke"
 	// RouteNone: nothing listens yet, and Contract.Reason says why. A rule that matches the event is a mistake.
 	RouteNone Route = "none"
 )
@@ -41,6 +43,7 @@ const (
 const (
 	HandlerCluster      = "cluster"
 	HandlerInterruption = "interruption"
+	HandlerPipeline     = "pipeline"
 )
 
 // Contract is everything that is agreed about one kind of event.

@@ -20,6 +20,7 @@ const (
 	SourceHealth       = "aws.health"
 	SourceECS          = "aws.ecs"
 	SourceEKS          = "aws.eks"
+	SourceS3           = "aws.s3"
 	SourceCodePipeline = "aws.codepipeline" // of a CodePipeline job, which has no envelope; given by Decode
 	SourceEkspedite    = "ekspedite"
 )

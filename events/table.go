@@ -80,7 +80,12 @@ func table() []Contract {
 		contract[CodePipelineJob](KindCodePipelineJob, SourceCodePipeline, detailTypeJob).
 			means("an action of a pipeline waits for a function's answer",
 				"https://docs.aws.amazon.com/codepipeline/latest/userguide/actions-invoke-lambda-function.html").
-			samples("", "continued").on(BusNone, FormCodePipeline).unmatched("CodePipeline will invoke the pipeline function directly"),
+			samples("", "continued").on(BusNone, FormCodePipeline).to(HandlerPipeline, RouteInvoke),
+
+		// S3
+		contract[SpecFileCreated](KindSpecFileCreated, SourceS3, "Object Created").
+			means("a file was put into the bucket for specs: it is asked for", "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html").
+			samples("").to(HandlerCluster, RouteRule),
 
 		// ekspedite
 		contract[ClusterApplyRequested](KindClusterApplyRequested, SourceEkspedite, "Cluster Apply Requested").

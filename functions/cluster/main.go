@@ -20,7 +20,7 @@ func main() {
 		w := &cluster.Work{
 			Open: regions(f), Ledger: f.Ledger, Bus: f.Bus, Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL),
 			InterruptionRole: f.InterruptionRoleARN, Role: f.RoleARN, Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now,
-			Metrics: f.Metrics,
+			Boundary: f.RoleBoundary, Files: awscloud.NewObjects(f.Config), Metrics: f.Metrics,
 		}
 		return w.Handle
 	})

@@ -34,30 +34,46 @@ func (r *Region) podReaders() map[string]reader {
 
 // addonNames are the names of a cluster's add-ons, once somebody has asked.
 type addonNames struct {
-	once  sync.Once
+	asked sync.Once
+	known chan struct{} // closed when they are
 	names []string
 	err   error
 }
 
-// addonAtAGlance tells whether an add-on is there. All add-ons that are glanced at in one look cost one call.
+func newAddonNames() *addonNames { return &addonNames{known: make(chan struct{})} }
+
+// addonAtAGlance tells whether an add-on is there. All add-ons that are glanced at in one look cost one call: the first one
+// makes it, the others wait.
 func (r *Region) addonAtAGlance(ctx context.Context, cluster, name string) (fleet.Resource, error) {
-	v, _ := r.addons.LoadOrStore(cluster, &addonNames{})
-	known := v.(*addonNames) //nolint:forcetypeassert // nothing else is stored
-	known.once.Do(func() {
-		pages := eks.NewListAddonsPaginator(r.eks, &eks.ListAddonsInput{ClusterName: &cluster})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				known.err = classify("eks:ListAddons", err)
-				return
-			}
-			known.names = append(known.names, page.Addons...)
-		}
-	})
-	if known.err == nil && !slices.Contains(known.names, name) {
+	v, _ := r.addons.LoadOrStore(cluster, newAddonNames())
+	all := v.(*addonNames) //nolint:forcetypeassert // nothing else is stored
+	mine := false
+	all.asked.Do(func() { mine = true }) // nothing that takes time: who waits here holds a lock
+	if mine {
+		all.names, all.err = r.addonNames(ctx, cluster)
+		close(all.known)
+	}
+	select {
+	case <-all.known:
+	case <-ctx.Done():
+		return fleet.Resource{}, classify("eks:ListAddons", ctx.Err())
+	}
+	if all.err == nil && !slices.Contains(all.names, name) {
 		return fleet.Resource{}, fault.New(fault.NotFound, "there is no add-on %s", name)
 	}
-	return fleet.Resource{Physical: name, Props: fleet.Props{}}, known.err
+	return fleet.Resource{Physical: name, Props: fleet.Props{}}, all.err
+}
+
+func (r *Region) addonNames(ctx context.Context, cluster string) (names []string, err error) {
+	pages := eks.NewListAddonsPaginator(r.eks, &eks.ListAddonsInput{ClusterName: &cluster})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, classify("eks:ListAddons", err)
+		}
+		names = append(names, page.Addons...)
+	}
+	return names, nil
 }
 
 // addon reads an add-on; as a whole, with the roles of its pod identity associations, of which it only has the ARNs.

@@ -61,7 +61,7 @@ func creation(op string, err error) error {
 		switch {
 		case says("could not be assumed", "trust relationships of nodeRole", "trusted entity", "Trust policy of the role", "Misconfigured PodExecutionRole"):
 			f.Class = fault.Denied
-		case says(".NotFound", "does not exist") && says("subnet"):
+		case says(".NotFound", "does not exist") && says("subnet"), says("not found", "NotFound", "not exist") && says("aunch template"):
 			f.Class = fault.NotFound
 		}
 	case "InvalidRequestException":

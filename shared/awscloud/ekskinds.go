@@ -67,7 +67,7 @@ func (r *Region) cluster(ctx context.Context, _ string, ref fleet.Ref) (fleet.Re
 	}
 	have := described(*out.Cluster, ref.Name)
 	r.issuers.Store(ref.Name, have)
-	r.addons.Store(ref.Name, &addonNames{})
+	r.addons.Store(ref.Name, newAddonNames())
 	return have, nil
 }
 

@@ -24,6 +24,11 @@ var classes = map[string]fault.Class{
 	"ProvisionedThroughputExceededException": fault.Throttled,
 
 	"ResourceNotFoundException":                        fault.NotFound,
+	"NoSuchKey":                                        fault.NotFound, // S3
+	"NoSuchVersion":                                    fault.NotFound,
+	"NoSuchBucket":                                     fault.NotFound,
+	"JobNotFoundException":                             fault.NotFound, // CodePipeline
+	"InvalidJobStateException":                         fault.Conflict, // answered already, or out of time
 	"NoSuchEntity":                                     fault.NotFound,
 	"InvalidInstanceID.NotFound":                       fault.NotFound,
 	"InvalidVpcID.NotFound":                            fault.NotFound,
@@ -60,6 +65,9 @@ var classes = map[string]fault.Class{
 	"ResourceAlreadyExistsException":                   fault.Conflict, // log groups
 	"Resource.AlreadyAssociated":                       fault.Conflict,
 	"InvalidLaunchTemplateName.AlreadyExistsException": fault.Conflict,
+	"NoSuchResourceException":                          fault.NotFound, // Service Quotas
+	"NotFoundException":                                fault.NotFound, // KMS
+	"InvalidLaunchTemplateId.VersionNotFound":          fault.NotFound,
 	"InvalidLaunchTemplateId.NotFound":                 fault.NotFound,
 	"RouteAlreadyExists":                               fault.Conflict,
 	"AlreadyExists":                                    fault.Conflict, // Auto Scaling groups

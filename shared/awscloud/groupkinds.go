@@ -27,7 +27,7 @@ func (r *Region) groupCalls() map[string]operation {
 		"ec2:AuthorizeSecurityGroupEgress": unless(op(e.AuthorizeSecurityGroupEgress), "InvalidPermission.Duplicate"),
 
 		"iam:CreateInstanceProfile":    op(i.CreateInstanceProfile),
-		"iam:AddRoleToInstanceProfile": op(i.AddRoleToInstanceProfile),
+		"iam:AddRoleToInstanceProfile": unless(op(i.AddRoleToInstanceProfile), "InstanceSessionsPerInstanceProfile"), // it has one
 
 		"autoscaling:CreateAutoScalingGroup":         op(a.CreateAutoScalingGroup),
 		"autoscaling:UpdateAutoScalingGroup":         op(a.UpdateAutoScalingGroup),

@@ -215,6 +215,8 @@ type ClusterRun struct {
 	// ReadyAt is when resources that were waited for were first seen ready.
 	ReadyAt map[string]time.Time `json:"readyAt,omitempty"`
 	Outcome string               `json:"outcome,omitempty"` // set when the run is over
+	// Lines are the last things that the run has told.
+	Lines []Line `json:"lines,omitempty"`
 
 	version int64
 }

@@ -12,11 +12,13 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
+var demo = fleet.ClusterID{Region: "us-east-1", Name: "demo"}
+
 func TestDesire(t *testing.T) {
 	ctx := context.Background()
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	l := &Ledger{Store: &Memory{}, Now: func() time.Time { return at }}
-	if p, err := l.Policy(ctx, "demo"); err != nil || p != fleet.DefaultPolicy() {
+	if p, err := l.Policy(ctx, demo); err != nil || p != fleet.DefaultPolicy() {
 		t.Errorf("%+v, %v", p, err)
 	}
 	policy := fleet.DefaultPolicy()
@@ -35,18 +37,18 @@ func TestDesire(t *testing.T) {
 		{"three", 30 * time.Second, false, "four"}, // late
 		{"two", 0, false, "four"},
 	} {
-		ok, err := l.Desire(ctx, Desired{Cluster: "demo", Text: c.id, Policy: policy, RequestID: c.id, RunID: "run-" + c.id, RequestedAt: at.Add(c.after)})
+		ok, err := l.Desire(ctx, Desired{ClusterID: demo, Text: c.id, Policy: policy, RequestID: c.id, RunID: "run-" + c.id, RequestedAt: at.Add(c.after)})
 		if err != nil || ok != c.accepted {
 			t.Errorf("%s: %v, %v", c.id, ok, err)
 		}
-		if d, err := l.Desired(ctx, "demo"); err != nil || d.RequestID != c.stands || d.Text != c.stands {
+		if d, err := l.Desired(ctx, demo); err != nil || d.RequestID != c.stands || d.Text != c.stands {
 			t.Errorf("after %s: %+v, %v", c.id, d, err)
 		}
 	}
-	if p, err := l.Policy(ctx, "demo"); err != nil || p != policy {
+	if p, err := l.Policy(ctx, demo); err != nil || p != policy {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if names, err := l.Clusters(ctx); err != nil || !slices.Equal(names, []string{"demo"}) {
+	if names, err := l.Clusters(ctx); err != nil || !slices.Equal(names, []fleet.ClusterID{demo}) {
 		t.Error(names, err)
 	}
 }
@@ -60,13 +62,13 @@ func TestDesireAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 5 {
 			wg.Go(func() {
-				if _, err := l.Desire(ctx, Desired{Cluster: "demo", RequestID: fmt.Sprint(i), RequestedAt: at.Add(time.Duration(i) * time.Second)}); err != nil {
+				if _, err := l.Desire(ctx, Desired{ClusterID: demo, RequestID: fmt.Sprint(i), RequestedAt: at.Add(time.Duration(i) * time.Second)}); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
-		if d, err := l.Desired(ctx, "demo"); err != nil || d.RequestID != "4" {
+		if d, err := l.Desired(ctx, demo); err != nil || d.RequestID != "4" {
 			t.Fatal(d, err)
 		}
 	}
@@ -75,24 +77,24 @@ func TestDesireAtOnce(t *testing.T) {
 func TestClusterRun(t *testing.T) {
 	ctx := context.Background()
 	l := &Ledger{Store: &Memory{}, Now: time.Now}
-	first, err := l.ClusterRun(ctx, "demo")
+	first, err := l.ClusterRun(ctx, demo)
 	if err != nil || first.RunID != "" || first.Over() {
 		t.Fatal(first, err)
 	}
 	run := first.Follow(ClusterRun{RunID: "a"})
 	run.Made = map[string]fleet.Making{"vpc": {Times: 2}}
-	saved, err := l.SaveClusterRun(ctx, "demo", run)
+	saved, err := l.SaveClusterRun(ctx, demo, run)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.SaveClusterRun(ctx, "demo", first.Follow(ClusterRun{RunID: "b"})); !fault.Is(err, fault.Conflict) {
+	if _, err := l.SaveClusterRun(ctx, demo, first.Follow(ClusterRun{RunID: "b"})); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a lost lease's write: %v", err)
 	}
 	next := saved.Follow(ClusterRun{RunID: "c"})
 	if next.Made["vpc"].Times != 0 || len(next.Made) != 1 {
 		t.Errorf("%+v", next)
 	}
-	if _, err := l.SaveClusterRun(ctx, "demo", next); err != nil {
+	if _, err := l.SaveClusterRun(ctx, demo, next); err != nil {
 		t.Error(err)
 	}
 }

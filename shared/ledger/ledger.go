@@ -2,12 +2,15 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
 // Ledger is the typed view of a Store.
@@ -73,6 +76,13 @@ func (l *Ledger) Release(ctx context.Context, lease Lease) error {
 	return fault.Ignore(err, fault.Conflict)
 }
 
+// RunID names the run for a wish about a cluster. It is the same however often the wish is delivered, so that whoever has
+// sent it can tell which run to follow.
+func RunID(wish string, cluster fleet.ClusterID) string {
+	sum := sha256.Sum256([]byte(wish + "\x00" + cluster.String()))
+	return "cluster-" + hex.EncodeToString(sum[:10])
+}
+
 // Run is one piece of work on one subject, from the first event to the outcome.
 type Run = events.RunFinished
 
@@ -80,6 +90,9 @@ type Run = events.RunFinished
 func (l *Ledger) SaveRun(ctx context.Context, r Run) error {
 	data, err := json.Marshal(r)
 	if err != nil {
+		return err
+	}
+	if err := l.remember(ctx, r.Subject.Cluster); err != nil {
 		return err
 	}
 	key := Key{"cluster#" + r.Subject.Cluster, "run#" + r.StartedAt.UTC().Format(sortable) + "#" + r.RunID}
@@ -92,7 +105,12 @@ const sortable = "2006-01-02T15:04:05.000000000Z07:00"
 
 // Runs lists a cluster's recorded runs, oldest first.
 func (l *Ledger) Runs(ctx context.Context, cluster string) ([]Run, error) {
-	docs, err := l.Store.Query(ctx, "cluster#"+cluster, "run#")
+	return l.runs(ctx, cluster, "")
+}
+
+// runs lists those whose time and id, as SaveRun writes them, have a prefix.
+func (l *Ledger) runs(ctx context.Context, cluster, prefix string) ([]Run, error) {
+	docs, err := l.Store.Query(ctx, "cluster#"+cluster, "run#"+prefix)
 	if err != nil {
 		return nil, err
 	}

@@ -30,41 +30,64 @@ type Settings struct {
 	// InVPC (EKSPEDITE_IN_VPC=true) says that the function is attached to a network of yours, by which it can reach API
 	// servers without a public endpoint. Only the cluster function has it.
 	InVPC bool
+	// RoleBoundary (EKSPEDITE_ROLE_BOUNDARY) is the permissions boundary that every role gets which the function makes and
+	// for which a spec names none; "" for none. Only the cluster function has it.
+	RoleBoundary string
 }
 
-// Load reads settings through getenv (os.Getenv). needRole asks for the cluster function's additional setting.
+// Load reads settings through getenv (os.Getenv). needRole asks for the cluster function's additional settings.
 func Load(getenv func(string) string, needRole bool) (Settings, error) {
-	var errs []error
-	must := func(name string) string {
-		v := getenv(name)
-		if v == "" {
-			errs = append(errs, fmt.Errorf("%s is not set", name))
-		}
-		return v
-	}
-	s := Settings{
-		Table: must("EKSPEDITE_TABLE"), Bus: must("EKSPEDITE_BUS"),
-		QueueURL: must("EKSPEDITE_QUEUE_URL"), DLQURL: must("EKSPEDITE_DLQ_URL"), Region: must("AWS_REGION"),
-	}
-	positive := func(name string) int {
-		text := must(name)
-		n, err := strconv.Atoi(text)
-		if text != "" && (err != nil || n < 1) {
-			errs = append(errs, fmt.Errorf("%s=%q is not a positive number", name, text))
-		}
-		return n
-	}
-	s.MaxReceives = positive("EKSPEDITE_MAX_RECEIVES")
-	if l := getenv("EKSPEDITE_LOG_LEVEL"); l != "" {
-		if err := s.LogLevel.UnmarshalText([]byte(l)); err != nil {
-			errs = append(errs, fmt.Errorf("EKSPEDITE_LOG_LEVEL=%q: use debug, info, warn or error", l))
-		}
-	}
+	r := reader{getenv: getenv}
+	s := r.common()
+	s.QueueURL, s.DLQURL = r.must("EKSPEDITE_QUEUE_URL"), r.must("EKSPEDITE_DLQ_URL")
+	s.MaxReceives = r.positive("EKSPEDITE_MAX_RECEIVES")
 	if needRole {
-		s.InterruptionRoleARN = must("EKSPEDITE_INTERRUPTION_ROLE_ARN")
-		s.RoleARN = must("EKSPEDITE_ROLE_ARN")
+		s.InterruptionRoleARN = r.must("EKSPEDITE_INTERRUPTION_ROLE_ARN")
+		s.RoleARN = r.must("EKSPEDITE_ROLE_ARN")
 		s.InVPC = getenv("EKSPEDITE_IN_VPC") == "true"
-		s.Concurrency = positive("EKSPEDITE_CONCURRENCY")
+		s.Concurrency = r.positive("EKSPEDITE_CONCURRENCY")
+		s.RoleBoundary = getenv("EKSPEDITE_ROLE_BOUNDARY")
 	}
-	return s, errors.Join(errs...)
+	return s, errors.Join(r.errs...)
+}
+
+// LoadInvoked reads the settings of a function that has no queue, because it is invoked directly.
+func LoadInvoked(getenv func(string) string) (Settings, error) {
+	r := reader{getenv: getenv}
+	s := r.common()
+	return s, errors.Join(r.errs...)
+}
+
+// reader reads an environment and notes what is wrong with it.
+type reader struct {
+	getenv func(string) string
+	errs   []error
+}
+
+func (r *reader) must(name string) string {
+	v := r.getenv(name)
+	if v == "" {
+		r.errs = append(r.errs, fmt.Errorf("%s is not set", name))
+	}
+	return v
+}
+
+func (r *reader) positive(name string) int {
+	text := r.must(name)
+	n, err := strconv.Atoi(text)
+	if text != "" && (err != nil || n < 1) {
+		r.errs = append(r.errs, fmt.Errorf("%s=%q is not a positive number", name, text))
+	}
+	return n
+}
+
+// common are the settings of all functions.
+func (r *reader) common() Settings {
+	s := Settings{Table: r.must("EKSPEDITE_TABLE"), Bus: r.must("EKSPEDITE_BUS"), Region: r.must("AWS_REGION")}
+	if l := r.getenv("EKSPEDITE_LOG_LEVEL"); l != "" {
+		if err := s.LogLevel.UnmarshalText([]byte(l)); err != nil {
+			r.errs = append(r.errs, fmt.Errorf("EKSPEDITE_LOG_LEVEL=%q: use debug, info, warn or error", l))
+		}
+	}
+	return s
 }

@@ -21,6 +21,10 @@ func TestLoad(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	env := maps.Clone(good)
+	env["EKSPEDITE_IN_VPC"], env["EKSPEDITE_ROLE_BOUNDARY"] = "true", "arn"
+	if s, err := settings.Load(func(k string) string { return env[k] }, true); err != nil || !s.InVPC || s.RoleBoundary != "arn" {
+		t.Errorf("%+v, %v", s, err)
+	}
 	env["EKSPEDITE_LOG_LEVEL"] = "debug"
 	if s, err := settings.Load(func(k string) string { return env[k] }, false); err != nil || s.LogLevel != slog.LevelDebug || s.InterruptionRoleARN != "" {
 		t.Errorf("%+v, %v", s, err)

@@ -52,16 +52,16 @@ func Parse(text []byte) ([]Spec, Report) {
 	}
 	var specs []Spec
 	var policies []document
-	lines := map[string]int{} // of clusters, by name
+	lines := map[string]int{} // of clusters, by Region and name
 	for _, doc := range documents(text, &report) {
 		version, kind := doc.root.at("apiVersion").text(""), doc.root.at("kind").text("")
 		switch {
 		case version == eksctlVersion && kind == clusterKind:
 			c := doc.root.cluster()
-			if first, twice := lines[c.Name]; twice && c.Name != "" {
+			if first, twice := lines[c.Region+"/"+c.Name]; twice && c.Name != "" {
 				doc.root.at("metadata", "name").wrong("cluster %s is there twice, first in line %d: give it another name or drop it", c.Name, first)
 			}
-			lines[c.Name] = doc.root.r.before + doc.root.at("metadata", "name").line
+			lines[c.Region+"/"+c.Name] = doc.root.r.before + doc.root.at("metadata", "name").line
 			specs = append(specs, Spec{Cluster: c, Policy: fleet.DefaultPolicy(), Text: doc.text})
 			doc.root.r.rest(doc.root, clusterFields(), 0, notActedOn)
 		case version == policyVersion && kind == policyKind:

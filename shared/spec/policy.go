@@ -9,7 +9,8 @@ import (
 // maxMargin is half of the two minutes that EC2 gives.
 const maxMargin = time.Minute
 
-// assign gives a ClusterPolicy to its cluster. One without a name is for the only cluster of the text.
+// assign gives a ClusterPolicy to its cluster, in all Regions of the text where there is one of the name. One without a name
+// is for the only cluster of the text.
 func (v value) assign(specs []Spec, had map[string]bool, text string) {
 	policy := v.policy()
 	name := v.at("metadata", "name")
@@ -17,18 +18,20 @@ func (v value) assign(specs []Spec, had map[string]bool, text string) {
 	if cluster == "" && len(specs) == 1 {
 		cluster = specs[0].Cluster.Name
 	}
+	if had[cluster] {
+		name.wrong("cluster %s has a ClusterPolicy already: put both into one", clip(cluster))
+		return
+	}
 	for i := range specs {
 		if specs[i].Cluster.Name != cluster {
 			continue
-		}
-		if had[cluster] {
-			name.wrong("cluster %s has a ClusterPolicy already: put both into one", clip(cluster))
-			return
 		}
 		had[cluster] = true
 		specs[i].Policy = policy
 		specs[i].Cluster.DeletionProtection = v.at("cluster", "deletionProtection").flag()
 		specs[i].Text += lineEnd(specs[i].Text) + separated(text)
+	}
+	if had[cluster] {
 		return
 	}
 	if cluster == "" {

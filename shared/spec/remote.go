@@ -111,6 +111,9 @@ func (v value) onOutpost(c *fleet.ClusterSpec) {
 	if c.Outpost == nil {
 		return
 	}
+	if c.Network.VPC == "" {
+		v.at("outpost").wrong("subnets on an Outpost are yours to make: name them in vpc.subnets, and their VPC in vpc.id")
+	}
 	for field, what := range map[string]string{
 		"availabilityZones": "the zone is the Outpost's", "localZones": "the zone is the Outpost's", "managedNodeGroups": "it takes self-managed nodes only",
 		"secretsEncryption": "its secrets are encrypted by EKS's own key", "autoModeConfig.enabled": "Auto Mode is in Regions only",

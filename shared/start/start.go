@@ -5,6 +5,7 @@ package start
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
@@ -26,7 +28,7 @@ import (
 type Function struct {
 	settings.Settings
 	Config  awscloud.Config
-	Account string // the account that the function runs in
+	Account string // the account that the function runs in; "" for one without a queue
 	Ledger  *ledger.Ledger
 	Bus     *awscloud.Bus
 	Log     *slog.Logger
@@ -41,8 +43,44 @@ const gcPercent = 400
 
 // Run builds the named function's handler around its work and serves Lambda with it. It does not return.
 func Run(name string, needRole bool, work func(Function) handler.Work) {
+	f := function(name, func() (settings.Settings, error) { return settings.Load(os.Getenv, needRole) })
+	h := &handler.Handler{
+		Function: name, Work: work(f), Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL), MaxReceives: f.MaxReceives,
+		Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now, Log: f.Log, Metrics: f.Metrics,
+	}
+	lambda.Start(func(ctx context.Context, batch awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {
+		defer func() { f.Metrics.Flush(f.Now()) }()
+		return h.Handle(ctx, batch)
+	})
+}
+
+// Work serves an event that the function is invoked with. An error has Lambda invoke it again, if it was invoked without
+// waiting for an answer.
+type Work func(ctx context.Context, e events.Event) error
+
+// Invoked builds the named function's work, which nobody sends messages to, and serves Lambda with it. It does not return.
+func Invoked(name string, work func(Function) Work) {
+	f := function(name, func() (settings.Settings, error) { return settings.LoadInvoked(os.Getenv) })
+	do := work(f)
+	lambda.Start(func(ctx context.Context, body json.RawMessage) error {
+		defer func() { f.Metrics.Flush(f.Now()) }()
+		e, err := events.Decode(body)
+		if err == nil {
+			f.Log.Info("invoked", "event", e)
+			err = do(obs.With(ctx, f.Log), e)
+		}
+		if err != nil {
+			f.Log.Error("failed", "error", err)
+			f.Metrics.Count("InvocationsFailed", 1)
+		}
+		return err
+	})
+}
+
+// function reads the environment that a function is built from. It ends the process when that is wrong.
+func function(name string, load func() (settings.Settings, error)) Function {
 	debug.SetGCPercent(gcPercent)
-	s, err := settings.Load(os.Getenv, needRole)
+	s, err := load()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s cannot start, its environment is wrong:\n%v\n", name, err)
 		os.Exit(2)
@@ -52,20 +90,12 @@ func Run(name string, needRole bool, work func(Function) handler.Work) {
 		fmt.Fprintf(os.Stderr, "%s cannot start: loading the AWS configuration: %v\n", name, err)
 		os.Exit(2)
 	}
-	f := Function{
+	return Function{
 		Settings: s, Config: cfg, Account: account(s.QueueURL),
 		Ledger: &ledger.Ledger{Store: awscloud.NewStore(cfg, s.Table), Now: time.Now}, Bus: awscloud.NewBus(cfg, s.Bus),
 		Log: obs.NewLog(os.Stdout, s.LogLevel, name), Metrics: obs.NewMetrics(os.Stdout, name),
 		Now: time.Now, NewID: rand.Text,
 	}
-	h := &handler.Handler{
-		Function: name, Work: work(f), Queue: awscloud.NewQueue(cfg, s.QueueURL, s.DLQURL), MaxReceives: s.MaxReceives,
-		Account: f.Account, Region: s.Region, NewID: f.NewID, Now: f.Now, Log: f.Log, Metrics: f.Metrics,
-	}
-	lambda.Start(func(ctx context.Context, batch awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {
-		defer func() { f.Metrics.Flush(f.Now()) }()
-		return h.Handle(ctx, batch)
-	})
 }
 
 // account is the one that owns a queue: https://sqs.us-east-1.amazonaws.com/123456789012/name.

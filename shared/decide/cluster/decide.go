@@ -24,6 +24,8 @@ type Options struct {
 	Account string // 12 digits
 	// InterruptionRole drains nodes, ClusterRole is our own: ARNs.
 	InterruptionRole, ClusterRole string
+	// Boundary is the permissions boundary of every role for which the file names none.
+	Boundary string
 	// Prune allows to delete what is ours and not in the file any more.
 	Prune bool
 }

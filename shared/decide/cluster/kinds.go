@@ -72,7 +72,9 @@ var removals = []removal{
 		return b.call(plan.Delete, id, "ec2:TerminateInstances", "terminate instance "+have.Physical, fleet.Props{"instanceIds": []any{have.Physical}})
 	}},
 	{kind: "access", noun: "access entry", area: "access", withCluster: true, after: running, call: child("eks:DeleteAccessEntry", "principalArn")},
-	{kind: "cluster", noun: "control plane", area: "control plane", takes: 5 * time.Minute, after: append([]string{"capability"}, running...), call: func(b *builder, _ removal, id string, have fleet.Resource) plan.Call {
+	// The VPC CNI's, of nodes that went before it could clean up: EKS cannot delete its security group while they have it.
+	{kind: "interface", noun: "network interface", area: "left by Kubernetes", after: running, call: deletes("ec2:DeleteNetworkInterface", "networkInterfaceId")},
+	{kind: "cluster", noun: "control plane", area: "control plane", takes: 5 * time.Minute, after: append([]string{"capability", "interface"}, running...), call: func(b *builder, _ removal, id string, have fleet.Resource) plan.Call {
 		return b.call(plan.Delete, id, "eks:DeleteCluster", "delete cluster "+b.s.Name, fleet.Props{"name": have.Physical})
 	}},
 	// Kubernetes would make a load balancer anew for as long as it runs.
@@ -92,7 +94,6 @@ var removals = []removal{
 		return b.call(plan.Delete, id, "ec2:DeleteVpcEndpoints", "delete VPC endpoint "+have.Physical, fleet.Props{"vpcEndpointIds": []any{have.Physical}})
 	}},
 	{kind: "nat", noun: "NAT gateway", area: "network", after: append([]string{"cluster"}, running...), takes: 2 * time.Minute, stays: noNetwork, call: deletes("ec2:DeleteNatGateway", "natGatewayId")},
-	{kind: "interface", noun: "network interface", area: "left by Kubernetes", after: append([]string{"cluster"}, running...), call: deletes("ec2:DeleteNetworkInterface", "networkInterfaceId")},
 	{kind: "address", noun: "address", area: "network", after: []string{"nat"}, stays: noNetwork, call: deletes("ec2:ReleaseAddress", "allocationId")},
 	{kind: "subnet", noun: "subnet", area: "network", after: inNetwork, stays: noNetwork, call: deletes("ec2:DeleteSubnet", "subnetId")},
 	{kind: "routes", noun: "route table", area: "network", after: []string{"subnet", "endpoint", "nat"}, stays: noNetwork, call: deletes("ec2:DeleteRouteTable", "routeTableId")},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
 // Kubernetes makes things in AWS for what runs in it, and deletes them with it: load balancers with their security groups,
@@ -13,7 +14,7 @@ import (
 
 // leftovers is what else than ekspedite's own is there.
 type leftovers struct {
-	blockers []string            // what has to be settled first, unless by force
+	blockers []plan.Failure      // what has to be settled first, unless by force
 	forced   []fleet.Resource    // what goes by force
 	kept     []string            // what stays in spite of force
 	dangling []fleet.Resource    // what goes without being asked for: nobody uses it any more
@@ -64,7 +65,11 @@ func (b *builder) leftovers() leftovers {
 				rest.kept = append(rest.kept, fmt.Sprintf("volume %s stays: it holds data%s", have.Physical, by(have)))
 			}
 		case "instance":
-			if ofKubernetes && have.Tags["aws:autoscaling:groupName"] == "" && have.Tags["eks:eks-cluster-name"] == "" && have.Status != "shutting-down" {
+			switch {
+			case !ofKubernetes || have.Tags["aws:autoscaling:groupName"] != "" || have.Tags["eks:eks-cluster-name"] != "": // goes with its group, or with EKS Auto Mode
+			case have.Status == "shutting-down":
+				rest.dangling = append(rest.dangling, have)
+			default:
 				rest.block(have, "was launched from within the cluster", "delete it ("+b.advice(have, working)+"), or use --force")
 				rest.forced = append(rest.forced, have)
 			}
@@ -78,7 +83,7 @@ func (b *builder) leftovers() leftovers {
 }
 
 func (rest *leftovers) block(have fleet.Resource, why, instead string) {
-	rest.blockers = append(rest.blockers, fmt.Sprintf("%s %s %s%s: %s", noun(have.Kind), named(have), why, by(have), instead))
+	rest.blockers = append(rest.blockers, blocker(have.ID, fmt.Sprintf("%s %s %s%s", noun(have.Kind), named(have), why, by(have)), instead))
 }
 
 func noun(kind string) string {
@@ -167,7 +172,7 @@ func (b *builder) leftInterface(rest *leftovers, have fleet.Resource, here bool)
 // stranger is what somebody else has put into the VPC. Nothing deletes it but who made it.
 func (b *builder) stranger(rest *leftovers, have fleet.Resource, why, where string) {
 	text := fmt.Sprintf("%s %s %s", noun(have.Kind), have.Physical, why)
-	rest.blockers = append(rest.blockers, text+": delete it ("+b.advice(have, false)+"), and delete the cluster again")
+	rest.blockers = append(rest.blockers, blocker(have.ID, text, "delete it ("+b.advice(have, false)+"), and delete the cluster again"))
 	rest.inTheWay[where] = append(rest.inTheWay[where], text)
 }
 

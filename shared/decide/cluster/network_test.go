@@ -72,15 +72,6 @@ func init() {
 			p["ipPermissions"] = append(list, c.Input["ipPermissions"].([]any)...)
 		})
 	}
-	parts["ec2:RevokeSecurityGroupIngress"] = func(o *Observation, c plan.Call) {
-		gone := letIn(c.Input)
-		changed(o, physicalOf(c, "groupId"), func(p fleet.Props) {
-			for _, perm := range fleet.Items(p, "ipPermissions") {
-				list, _ := perm["ipRanges"].([]any)
-				perm["ipRanges"] = slices.DeleteFunc(slices.Clone(list), func(v any) bool { _, is := gone[fleet.Text(v.(fleet.Props), "cidrIp")]; return is })
-			}
-		})
-	}
 }
 
 func init() {

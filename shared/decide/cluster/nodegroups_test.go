@@ -108,10 +108,21 @@ func init() {
 		"iam:AddRoleToInstanceProfile": func(o *Observation, c plan.Call) {
 			changed(o, strings.TrimSuffix(c.ID, "/role"), func(p fleet.Props) { p["roles"] = []any{fleet.Props{"roleName": c.Input["roleName"]}} })
 		},
-		"ec2:AuthorizeSecurityGroupIngress": func(o *Observation, c plan.Call) {
+		"ec2:RevokeSecurityGroupIngress": func(o *Observation, c plan.Call) {
 			changed(o, physicalOf(c, "groupId"), func(p fleet.Props) {
-				list, _ := p["ipPermissions"].([]any)
-				p["ipPermissions"] = append(list, c.Input["ipPermissions"].([]any)...)
+				for _, out := range fleet.Items(c.Input, "ipPermissions") {
+					for _, field := range []string{"userIdGroupPairs", "ipRanges", "ipv6Ranges"} {
+						for _, in := range fleet.Items(p, "ipPermissions") {
+							var kept []any
+							for _, s := range fleet.Items(in, field) {
+								if !slices.ContainsFunc(fleet.Items(out, field), func(gone fleet.Props) bool { return fleet.Covers(s, gone) }) {
+									kept = append(kept, s)
+								}
+							}
+							in[field] = kept
+						}
+					}
+				}
 			})
 		},
 		"ec2:AuthorizeSecurityGroupEgress": func(o *Observation, c plan.Call) {
@@ -231,6 +242,36 @@ func TestKeyPairsAndGroupsForSSH(t *testing.T) {
 	}
 	if in := sent(t, calls, "ec2:AuthorizeSecurityGroupIngress", "sg/ssh/two/in"); !fleet.Covers(in["ipPermissions"], []any{fleet.Props{"userIdGroupPairs": []any{fleet.Props{"groupId": "sg-office"}}}}) {
 		t.Errorf("%v", in)
+	}
+}
+
+// TestSSHSourcesConverge: who is not in the file any more is shut out, after the others are let in.
+func TestSSHSourcesConverge(t *testing.T) {
+	from := func(groups ...string) fleet.ClusterSpec {
+		return grouped(func(g *fleet.NodeGroupSpec) {
+			g.Machine.SSH, g.Machine.SourceGroups = &fleet.SSHSpec{KeyName: "mine"}, groups
+		})
+	}
+	o := empty()
+	simulate(t, from("sg-1", "sg-2"), &o)
+	s := from("sg-2", "sg-3")
+	if !Unsettled(now, glance(o, s), s, opt) {
+		t.Error("a light look does not see it")
+	}
+	calls := simulate(t, s, &o)
+	if len(calls) != 2 || calls[1].API != "ec2:RevokeSecurityGroupIngress" ||
+		!fleet.Covers(calls[1].Input["ipPermissions"], []any{fleet.Props{"userIdGroupPairs": []any{fleet.Props{"groupId": "sg-1"}}}}) {
+		t.Errorf("%v", calls)
+	}
+	if calls = simulate(t, from(), &o); len(calls) != 2 {
+		t.Errorf("%v", calls)
+	}
+}
+
+func TestUserDataHasALimit(t *testing.T) {
+	s := grouped(func(g *fleet.NodeGroupSpec) { g.Machine.PreBootstrapCommands = []string{strings.Repeat("x", 17000)} })
+	if p, err := Forecast(now, empty(), s, opt); err != nil || p.Outcome != OutcomeFailed || !strings.Contains(p.Reason, "EC2 takes 16384") {
+		t.Errorf("%v %s", err, p)
 	}
 }
 

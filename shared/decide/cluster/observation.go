@@ -91,7 +91,7 @@ func Kinds(d Depth, s fleet.ClusterSpec) []string {
 	if wantsEndpoints(s) { // nothing else shows that one was added to the file
 		kinds = append(slices.Clone(kinds), "endpoint")
 	}
-	if ownControlGroup(s) { // the same of its rules
+	if ownControlGroup(s) || letsPeopleIn(s) { // the same of its rules
 		kinds = append(slices.Clone(kinds), "sg")
 	}
 	return kinds

@@ -26,8 +26,9 @@ const idProtection = idCluster + "/protection"
 // Everything has found, and not at a file: of the spec only name and Region count. What Kubernetes has made and left is not
 // ekspedite's: it is named before anything is deleted, and only deleted by force; volumes are never deleted.
 func Remove(now time.Time, o Observation, s fleet.ClusterSpec, opt Options, force bool) (plan.Plan, error) {
-	look := removes(now, o, s, opt, force)
+	look, kept := removes(now, o, s, opt, force)
 	p, err := plans(look, "cluster "+s.Name, o.Idle, OutcomeDeleted)
+	p.Left = kept
 	if len(look.actions) > 0 {
 		p.Reason = fmt.Sprintf("%d resources are left, %d calls can be made now", look.total, len(look.actions))
 	}
@@ -36,18 +37,19 @@ func Remove(now time.Time, o Observation, s fleet.ClusterSpec, opt Options, forc
 
 // Leaving names the resources that AWS is working on while a cluster is taken away.
 func Leaving(now time.Time, o Observation, s fleet.ClusterSpec, opt Options, force bool) (pending []string) {
-	return removes(now, o, s, opt, force).pending
+	look, _ := removes(now, o, s, opt, force)
+	return look.pending
 }
 
 // ForecastRemoval is the whole plan of a removal: all calls, in steps of what can run in parallel.
 func ForecastRemoval(_ time.Time, o Observation, s fleet.ClusterSpec, opt Options, force bool) (plan.Plan, error) {
 	o.Made, o.Troubles = nil, nil
 	b, kept, blockers := leavers(o, s, opt, force)
-	p := forecast(plan.Plan{Subject: "cluster " + s.Name, Notes: kept}, b.list, OutcomeDeleted)
+	p := forecast(plan.Plan{Subject: "cluster " + s.Name, Left: kept}, b.list, OutcomeDeleted)
 	calls := p.Len()
 	switch {
 	case len(blockers) > 0:
-		p.Outcome, p.Reason = OutcomeFailed, strings.Join(blockers, "; ")
+		p.Outcome, p.Reason, p.Failures = OutcomeFailed, strings.Join(said(blockers), "; "), blockers
 	case p.Outcome != OutcomeDeleted:
 	case calls == 0 && len(b.list) == 0:
 		p.Reason = nothingLeft(s)
@@ -61,33 +63,39 @@ func nothingLeft(s fleet.ClusterSpec) string {
 	var nouns []string
 	for _, r := range removals {
 		if !r.withCluster {
-			noun := r.noun
-			if noun == "address" {
-				noun += "e"
-			}
-			nouns = union(nouns, []string{noun + "s"})
+			nouns = union(nouns, []string{plural(r.noun)})
 		}
 	}
 	return fmt.Sprintf("nothing of ekspedite's is left of cluster %s in %s: looked for %s", s.Name, s.Region, strings.Join(nouns, ", "))
 }
 
-func removes(now time.Time, o Observation, s fleet.ClusterSpec, opt Options, force bool) result {
+func plural(noun string) string {
+	if stem, ok := strings.CutSuffix(noun, "ty"); ok {
+		return stem + "ties"
+	}
+	if strings.HasSuffix(noun, "ss") {
+		return noun + "es"
+	}
+	return noun + "s"
+}
+
+func removes(now time.Time, o Observation, s fleet.ClusterSpec, opt Options, force bool) (look result, kept []string) {
 	if c := o.Control(); o.Depth == OnlyControl && c != nil {
-		return result{total: 1, waiting: []string{"cluster " + s.Name + " (" + c.Status + ")"}, pending: []string{idCluster}}
+		return result{total: 1, waiting: []string{"cluster " + s.Name + " (" + c.Status + ")"}, pending: []string{idCluster}}, nil
 	}
 	b, kept, blockers := leavers(o, s, opt, force)
 	if len(blockers) > 0 {
-		return result{total: len(b.list), failed: blockers, notes: kept}
+		return result{total: len(b.list), failed: said(blockers), failures: blockers}, kept
 	}
 	for i := range b.list {
 		b.list[i].left(now, b)
 	}
 	out := sorted(b.list)
-	out.notes, out.success = append(kept, out.notes...), nothingLeft(s)
+	out.success = nothingLeft(s)
 	for _, id := range unseen(now, o) {
 		out.waiting, out.pending = append(out.waiting, id+", made a moment ago, to become visible"), append(out.pending, id)
 	}
-	return out
+	return out, kept
 }
 
 // unseen are the resources that were made so short a time ago that they may be there although nobody sees them.
@@ -107,11 +115,11 @@ func unseen(now time.Time, o Observation) (ids []string) {
 
 // leavers are all that is to go of a cluster, each after those that have to go before; what stays, and why; and what has to
 // be settled by somebody before anything is touched.
-func leavers(o Observation, s fleet.ClusterSpec, opt Options, force bool) (b *builder, kept, blockers []string) {
+func leavers(o Observation, s fleet.ClusterSpec, opt Options, force bool) (b *builder, kept []string, blockers []plan.Failure) {
 	b = &builder{o: o, s: s, opt: opt, at: map[string]int{}}
 	control := o.Control()
 	if control != nil && control.Tags[fleet.TagCluster] != s.Name {
-		return b, nil, []string{fmt.Sprintf("cluster %s is not ekspedite's (no tag %s=%s): it is left alone", s.Name, fleet.TagCluster, s.Name)}
+		return b, nil, []plan.Failure{blocker(idCluster, fmt.Sprintf("cluster %s is not ekspedite's (no tag %s=%s)", s.Name, fleet.TagCluster, s.Name), "it is left alone; delete it with what made it")}
 	}
 	rest := b.leftovers()
 	var going []fleet.Resource
@@ -120,7 +128,8 @@ func leavers(o Observation, s fleet.ClusterSpec, opt Options, force bool) (b *bu
 		switch {
 		case r == nil || r.withCluster || rest.of(have):
 		case InCluster(have.Kind) && have.Tags[fleet.TagCluster] != s.Name:
-			blockers = append(blockers, fmt.Sprintf("%s %s is in the cluster and is not ekspedite's: delete it (aws eks delete-%s), and delete the cluster again", r.noun, have.Name, eksNoun[have.Kind]))
+			blockers = append(blockers, blocker(have.ID, fmt.Sprintf("%s %s is in the cluster and is not ekspedite's", r.noun, have.Name),
+				fmt.Sprintf("delete it (aws eks delete-%s), and delete the cluster again", eksNoun[have.Kind])))
 		case (have.Kind == "loggroup" || have.Kind == "oidc") && have.Tags[fleet.TagCluster] != s.Name:
 			kept = append(kept, fmt.Sprintf("%s %s stays: it is not ekspedite's (no tag %s=%s)", r.noun, have.Physical, fleet.TagCluster, s.Name))
 		default:
@@ -129,7 +138,7 @@ func leavers(o Observation, s fleet.ClusterSpec, opt Options, force bool) (b *bu
 	}
 	if control != nil && fleet.Flag(control.Props, "deletionProtection") {
 		if !force {
-			blockers = append(blockers, fmt.Sprintf("cluster %s is protected against deletion: set deletionProtection: false, or delete it with --force", s.Name))
+			blockers = append(blockers, blocker(idCluster, fmt.Sprintf("cluster %s is protected against deletion", s.Name), "apply its file with deletionProtection: false, or delete it with --force"))
 		}
 		b.unprotect()
 	}
@@ -147,6 +156,18 @@ func leavers(o Observation, s fleet.ClusterSpec, opt Options, force bool) (b *bu
 		}
 	}
 	return b, kept, blockers
+}
+
+// blocker is what somebody has to settle before anything is touched.
+func blocker(resource, text, fix string) plan.Failure {
+	return plan.Failure{Resource: resource, Whose: plan.Users, Text: text, Fix: fix}
+}
+
+func said(list []plan.Failure) (out []string) {
+	for _, f := range list {
+		out = append(out, f.Text+": "+f.Fix)
+	}
+	return out
 }
 
 var eksNoun = map[string]string{"nodegroup": "nodegroup", "fargate": "fargate-profile", "capability": "capability"}

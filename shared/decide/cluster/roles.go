@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -187,6 +188,7 @@ func (b *builder) awsPolicies(names ...string) (out []string) {
 // role adds a role with its policies, and returns all that others need of it. What the role has beyond what is wanted goes
 // once the rest is there: nobody is without a permission that only changes its place.
 func (b *builder) role(r role, needs ...string) (all []string) {
+	r.boundary = cmp.Or(r.boundary, b.opt.Boundary)
 	added := b.add(thing{
 		Ref:  fleet.Ref{ID: r.id, Kind: "role", Name: r.name, Glance: r.boundary == "" && !r.watched, Whole: r.granted},
 		area: "roles", needs: needs,

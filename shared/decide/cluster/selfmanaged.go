@@ -43,6 +43,11 @@ func (b *builder) selfManagedGroup(g fleet.NodeGroupSpec, net network) error {
 	if problem != "" && r.state == absent {
 		r.state, r.do, r.detail = failed, nil, id+": "+problem
 	}
+	if have := b.o.first(id); have != nil && have.Tags[fleet.TagCluster] != b.s.Name {
+		r.state, r.do = failed, nil
+		r.detail = fmt.Sprintf("Auto Scaling group %s exists and is not ekspedite's (no tag %s=%s): rename node group %s", a.name, fleet.TagCluster, b.s.Name, g.Name)
+		return nil
+	}
 	a.parts()
 	return nil
 }
@@ -65,7 +70,7 @@ func (b *builder) instanceProfile(g fleet.NodeGroupSpec, needs []string) (profil
 	if _, made := b.at[id]; made {
 		return id, []string{id, id + "/role"}
 	}
-	b.add(thing{
+	r := b.add(thing{
 		Ref: fleet.Ref{ID: id, Kind: "profile", Name: name}, area: "roles",
 		create: func() plan.Call {
 			return b.call(plan.Create, id, "iam:CreateInstanceProfile", "create instance profile "+name, fleet.Props{
@@ -74,6 +79,10 @@ func (b *builder) instanceProfile(g fleet.NodeGroupSpec, needs []string) (profil
 		},
 	})
 	have := b.o.first(id)
+	if have != nil && have.Tags[fleet.TagCluster] != b.s.Name {
+		r.state, r.do = failed, nil
+		r.detail = fmt.Sprintf("instance profile %s exists and is not ekspedite's (no tag %s=%s): delete it, or name it in iam.instanceProfileARN", name, fleet.TagCluster, b.s.Name)
+	}
 	in := have != nil && slices.ContainsFunc(fleet.Items(have.Props, "roles"), func(r fleet.Props) bool { return fleet.Text(r, "roleName") == role })
 	b.part(id+"/role", "roles", in, append([]string{id}, needs...), func() plan.Call {
 		c := b.call(plan.Change, id+"/role", "iam:AddRoleToInstanceProfile", "put role "+role+" into instance profile "+name, fleet.Props{

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
 func (a *asker) machines() {
@@ -84,6 +85,9 @@ func (c *check) groupTypes(g fleet.NodeGroupSpec) {
 	}
 	offered, offersRead := c.fact("offerings", joined(c.allTypes()))
 	for _, t := range c.types(g) {
+		if plan.IsUnknown(t) {
+			continue
+		}
 		p := c.instanceType(t)
 		if p == nil {
 			c.say(Error, "InstanceTypeUnknown", groupID(g), "aws ec2 describe-instance-types", "node group %s: EC2 has no instance type %s in %s", g.Name, t, c.s.Region)
@@ -128,7 +132,7 @@ func (c *check) offered(g fleet.NodeGroupSpec, instanceType string, offered flee
 		}
 	}
 	some := false
-	for _, id := range fleet.Texts(c.groupCall(g.Name).Input, "subnets") {
+	for _, id := range c.groupSubnets(g) {
 		zone := c.zoneOf(id)
 		switch {
 		case zone == "":

@@ -5,12 +5,11 @@ import (
 	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
-// named are operations that take a name of which there can be one only, and what reads whether it is taken.
+// named are operations that take a name of which there can be one only, and what reads whether it is taken. What they make is
+// found by its tag, so that nobody has looked for the name yet.
 var named = []struct{ api, field, kind, what string }{
 	{"ec2:CreateLaunchTemplate", "launchTemplateName", "templatename", "launch template"},
 	{"ec2:ImportKeyPair", "keyName", "keypair", "EC2 key pair"},
-	{"iam:CreateInstanceProfile", "instanceProfileName", "profile", "instance profile"},
-	{"autoscaling:CreateAutoScalingGroup", "autoScalingGroupName", "scalinggroup", "Auto Scaling group"},
 }
 
 func (a *asker) names() {

@@ -188,7 +188,7 @@ func (c *check) addresses() {
 // keeps another interface warm.
 func (c *check) groupAddresses(g fleet.NodeGroupSpec) {
 	room, known := 0, false
-	where := fleet.Texts(c.groupCall(g.Name).Input, "subnets")
+	where := c.groupSubnets(g)
 	for _, id := range where {
 		n, ok := c.free(id)
 		room, known = room+n, known || ok
@@ -245,7 +245,7 @@ func (c *check) ways() {
 		return
 	}
 	for _, g := range c.groups() {
-		for _, id := range fleet.Texts(c.groupCall(g.Name).Input, "subnets") {
+		for _, id := range c.groupSubnets(g) {
 			c.way(id, groupID(g), "node group "+g.Name, !g.SelfManaged)
 		}
 	}

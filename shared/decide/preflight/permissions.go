@@ -88,6 +88,7 @@ var passed = []struct{ api, field, service string }{
 	{"eks:CreateCluster", "computeConfig.nodeRoleArn", "eks.amazonaws.com"},
 	{"eks:UpdateClusterConfig", "computeConfig.nodeRoleArn", "eks.amazonaws.com"},
 	{"eks:CreateNodegroup", "nodeRole", "eks.amazonaws.com"},
+	{"eks:CreateAccessEntry", "principalArn", "eks.amazonaws.com"},
 	{"eks:CreateFargateProfile", "podExecutionRoleArn", "eks-fargate-pods.amazonaws.com"},
 	{"eks:CreatePodIdentityAssociation", "roleArn", "pods.eks.amazonaws.com"},
 	{"eks:UpdatePodIdentityAssociation", "roleArn", "pods.eks.amazonaws.com"},
@@ -279,6 +280,9 @@ func (n *needs) roles(call plan.Call) {
 		role := fleet.Text(call.Input, strings.Split(p.field, ".")...)
 		if call.API != p.api || role == "" || plan.IsUnknown(role) {
 			continue
+		}
+		if strings.HasPrefix(call.ID, "access/") && !strings.HasPrefix(fleet.Text(call.Input, "type"), "EC2") {
+			continue // people are not handed to services
 		}
 		n.add(call, "iam:PassRole", role, map[string][]string{"iam:PassedToService": {p.service}})
 		if strings.Contains(p.api, "PodIdentity") { // EKS looks at it in our name

@@ -198,6 +198,15 @@ func (c *check) groupCall(name string) plan.Call {
 	return plan.Call{}
 }
 
+// groupSubnets are where a group's nodes go: EKS takes a list, Auto Scaling one string.
+func (c *check) groupSubnets(g fleet.NodeGroupSpec) []string {
+	call := c.groupCall(g.Name)
+	if zones := fleet.Text(call.Input, "vpcZoneIdentifier"); zones != "" {
+		return strings.Split(zones, ",")
+	}
+	return fleet.Texts(call.Input, "subnets")
+}
+
 func groupID(g fleet.NodeGroupSpec) string { return "nodegroup/" + g.Name }
 
 // asker collects questions.

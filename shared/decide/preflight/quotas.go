@@ -50,14 +50,12 @@ func (a *asker) quotas() {
 		}
 	}
 	for _, q := range []struct{ api, quota, use string }{
-		{"ec2:CreateNatGateway", quotaNATs, "nats"}, {"eks:CreateNodegroup", quotaNodeGroups, "nodegroups"},
-		{"eks:CreateFargateProfile", quotaFargate, "fargate"}, {"iam:CreateOpenIDConnectProvider", quotaProviders, "providers"},
+		{"ec2:CreateNatGateway", quotaNATs, "nats"}, {"eks:CreateNodegroup", quotaNodeGroups, a.within("nodegroups")},
+		{"eks:CreateFargateProfile", quotaFargate, a.within("fargate")}, {"iam:CreateOpenIDConnectProvider", quotaProviders, "providers"},
 	} {
 		if len(a.made(q.api)) > 0 {
 			a.ask("quota", q.quota)
-			if q.use != "nodegroups" && q.use != "fargate" || !a.creates() { // a new cluster has none
-				a.ask("use", q.use)
-			}
+			a.ask("use", q.use)
 		}
 	}
 	if len(a.made("eks:CreateNodegroup")) > 0 {
@@ -75,6 +73,14 @@ func (a *asker) quotas() {
 			a.ask("quota", code)
 		}
 	}
+}
+
+// within is the use of something within the cluster: none, while it is not there.
+func (c *check) within(kind string) string {
+	if c.creates() {
+		return plan.Unknown(kind) // which is not asked for
+	}
+	return kind + "/" + c.s.Name
 }
 
 func (c *check) using(q quota) (out []plan.Call) {
@@ -113,8 +119,8 @@ func (c *check) quotas() {
 	}
 	c.natQuota()
 	for _, q := range []quota{
-		{"QuotaNodeGroups", "eks:CreateNodegroup", quotaNodeGroups, "nodegroups", "managed node groups per cluster", nil},
-		{"QuotaFargateProfiles", "eks:CreateFargateProfile", quotaFargate, "fargate", "Fargate profiles per cluster", nil},
+		{"QuotaNodeGroups", "eks:CreateNodegroup", quotaNodeGroups, c.within("nodegroups"), "managed node groups per cluster", nil},
+		{"QuotaFargateProfiles", "eks:CreateFargateProfile", quotaFargate, c.within("fargate"), "Fargate profiles per cluster", nil},
 		{"QuotaOIDCProviders", "iam:CreateOpenIDConnectProvider", quotaProviders, "providers", "IAM OIDC providers per account", nil},
 	} {
 		if calls := c.made(q.api); len(calls) > 0 {

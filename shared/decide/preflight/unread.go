@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // kinds are the questions: what people call them, and the permission that it takes to answer them.
@@ -30,7 +31,6 @@ var kinds = map[string]struct{ about, action string }{
 	"templatename": {"launch template name", "ec2:DescribeLaunchTemplates"},
 	"keypair":      {"key pair", "ec2:DescribeKeyPairs"},
 	"placement":    {"placement group", "ec2:DescribePlacementGroups"},
-	"scalinggroup": {"Auto Scaling group name", "autoscaling:DescribeAutoScalingGroups"},
 	"loggroup":     {"log group", "logs:DescribeLogGroups"},
 	"versions":     {"Kubernetes versions of EKS", "eks:DescribeClusterVersions"},
 	"addon":        {"versions of add-on", "eks:DescribeAddonVersions"},
@@ -51,7 +51,8 @@ func (c *check) unread() {
 	for _, q := range list {
 		why, k := c.f.Unread[q], kinds[q.Kind]
 		if q.Kind == "use" {
-			k.action = uses[q.Name]
+			what, _, _ := strings.Cut(q.Name, "/")
+			k.action = uses[what]
 		}
 		if q.Kind == "permissions" {
 			k.about, k.action = "the permissions of "+c.f.Role, "iam:SimulatePrincipalPolicy"

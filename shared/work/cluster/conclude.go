@@ -44,6 +44,9 @@ func (v *visit) later(ctx context.Context, after time.Duration) handler.Outcome 
 // finish ends the run. It is reported before it is remembered as over: whoever is killed in between reports again, under
 // the same run id, rather than never.
 func (v *visit) finish(ctx context.Context, p plan.Plan) handler.Outcome {
+	if err := v.settled(ctx, p.Outcome); err != nil {
+		return v.failed(err)
+	}
 	if v.quiet(p) {
 		return v.nothing(ctx, "the sweep found nothing new: "+p.Reason)
 	}
@@ -55,9 +58,7 @@ func (v *visit) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 	if p.Outcome == cluster.OutcomeFailed {
 		done.Blocked = strings.Split(p.Reason, "; ")
 	}
-	for _, f := range p.Failures {
-		done.Failures = append(done.Failures, events.Failure{Resource: f.Resource, Code: f.Code, Whose: string(f.Whose), Text: f.Text, Fix: f.Fix})
-	}
+	done.Failures = failures(p)
 	if err := v.Ledger.SaveRun(ctx, done); err != nil {
 		return v.failed(err)
 	}
@@ -77,7 +78,15 @@ func (v *visit) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 // quiet tells whether a sweep came to the end that is known, without a write: nothing to tell and nothing to store.
 func (v *visit) quiet(p plan.Plan) bool {
 	return v.run.RequestID == "" && v.run.Writes == 0 && v.run.RunID != v.before.RunID &&
-		p.Outcome == v.before.Outcome && (p.Outcome == cluster.OutcomeActive || p.Reason == v.before.Reason)
+		p.Outcome == v.before.Outcome && v.run.Converged == v.before.Converged && (p.Outcome == cluster.OutcomeActive || p.Reason == v.before.Reason)
+}
+
+// failures are a plan's, as they are reported.
+func failures(p plan.Plan) (out []events.Failure) {
+	for _, f := range p.Failures {
+		out = append(out, events.Failure{Resource: f.Resource, Code: f.Code, Whose: string(f.Whose), Text: f.Text, Fix: f.Fix})
+	}
+	return out
 }
 
 // finished is the report of a run, without its outcome.

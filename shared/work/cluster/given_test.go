@@ -23,6 +23,12 @@ func (r *rig) given(text string) string {
 	text = strings.ReplaceAll(text, "111122223333", account)
 	g := &giver{r: r, region: regexp.MustCompile(`(?m)^ *region: (\S+)`).FindStringSubmatch(text)[1]}
 	g.ec2 = ec2.NewFromConfig(r.config(g.region, r.cloud))
+	for _, m := range regexp.MustCompile(`[a-z]+-[a-z]+-\d-[a-z]{3}-1[ab]`).FindAllString(text, -1) {
+		_, err := g.ec2.ModifyAvailabilityZoneGroup(ctx, &ec2.ModifyAvailabilityZoneGroupInput{
+			GroupName: aws.String(m[:len(m)-1]), OptInStatus: ec2types.ModifyAvailabilityZoneOptInStatusOptedIn,
+		})
+		g.must(err)
+	}
 	text = g.each(text, `arn:aws:iam::123456789012:role/([\w-]+)`, g.role)
 	text = g.each(text, `arn:aws:iam::123456789012:policy/([\w-]+)`, g.policy)
 	text = g.each(text, `arn:aws:kms:([\w-]+):123456789012:key/[\w-]+`, g.key)

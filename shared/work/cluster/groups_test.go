@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -116,6 +117,39 @@ func TestGroups(t *testing.T) {
 				apply("labels", text)
 				again(text)
 			})
+		})
+	}
+}
+
+func init() {
+	volatile = append(volatile, "autoScalingGroupARN", "createdTime", "instances", "instanceProfileId", "vPCZoneIdentifier", "userData", "keyPairId", "autoScalingGroupName", "suspensionReason",
+		"launchTemplateName", "launchTemplateSpecification")
+}
+
+// TestGroupsAtManyCalls: the same at every so many calls as TestAtEveryCall does with the demo.
+func TestGroupsAtManyCalls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("dozens of creations")
+	}
+	for name, text := range map[string]string{"managed": managedGroups, "self-managed": ownGroups} {
+		t.Run(name, func(t *testing.T) {
+			want, calls := plain(t, text)
+			step := calls/6 + 1
+			for i, e := range []event{failsBefore, failsAfter, killedBefore, killedAfter} {
+				for n := 1 + i*step/4; n <= calls; n += step {
+					what := ""
+					inBubble(t, quick, func(t *testing.T, r *rig) {
+						r.make(text, nil, func(call int, op string) event {
+							if call == n {
+								what = fmt.Sprintf("event %d at call %d (%s)", e, n, op)
+								return e
+							}
+							return nothing
+						})
+						r.complete(t, text, want, what)
+					})
+				}
+			}
 		})
 	}
 }

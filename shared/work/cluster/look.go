@@ -202,6 +202,11 @@ func (v *visit) superseded(ctx context.Context, old ledger.ClusterRun) {
 
 // read reads the cluster's spec out of what was asked for. It was valid when it was stored.
 func (v *visit) read() error {
+	if v.desired.Delete { // of what is to go, nobody needs to know what it was to be
+		v.spec = nameOnly(v.id)
+		v.prepare()
+		return nil
+	}
 	specs, said := spec.Parse([]byte(v.desired.Text))
 	if err := said.Err(); err != nil {
 		return err
@@ -210,11 +215,16 @@ func (v *visit) read() error {
 		return fault.New(fault.Invalid, "the ledger's spec of cluster %s is not about it", v.cont.Cluster)
 	}
 	v.spec = specs[0].Cluster
+	v.prepare()
+	return nil
+}
+
+// prepare makes the run ready to be worked on.
+func (v *visit) prepare() {
 	v.opt, v.reach = v.options(v.run.RunID, v.desired.Prune), v.Open(v.id.Region)
 	v.run.Fence = v.lease.Token
 	v.run.Made, v.run.Troubles, v.run.ReadyAt = writable(v.run.Made), writable(v.run.Troubles), writable(v.run.ReadyAt)
 	v.run.Updates = writable(v.run.Updates)
-	return nil
 }
 
 func writable[V any](m map[string]V) map[string]V {
@@ -262,6 +272,9 @@ func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
 	if !v.run.Acted {
 		waiting = v.run.Waiting
 	}
+	if v.desired.Delete {
+		return v.decideRemoval(ctx, waiting)
+	}
 	o, err := v.reach.Observe.Cluster(ctx, v.spec, v.opt, observe.Hints{
 		Waiting: waiting, Full: v.run.Writes > 0 && v.run.Acted, Updates: v.run.Updates,
 	})
@@ -284,7 +297,11 @@ func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
 		p = plan.Plan{Subject: "cluster " + v.spec.Name, Outcome: cluster.OutcomeFailed, Reason: err.Error()}
 	}
 	ready, pending := cluster.Progress(now, o, v.spec, v.opt)
-	v.compare(ctx, p, ready, pending)
+	p, pruned, err := v.prune(ctx, o, p)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	v.compare(ctx, p, ready, append(pending, pruned...))
 	obs.Log(ctx).Info("plan", "run", v.run.RunID, "cluster", v.spec.Name, "reason", p.Reason, "actions", p.Len(), "outcome", p.Outcome)
 	return p, nil
 }
@@ -367,8 +384,10 @@ func (v *visit) progress(ctx context.Context, id, step, detail string) {
 	if group, ok := strings.CutPrefix(id, "nodegroup/"); ok {
 		about.NodeGroup = group
 	}
+	now := v.Now()
+	v.run.Tell(ledger.Line{At: now, Resource: id, Step: step, Detail: detail})
 	v.events = v.report(ctx, v.events, &events.RunProgressed{
-		RunID: v.run.RunID, Function: function, Subject: about, Step: step, Detail: detail, At: v.Now(),
+		RunID: v.run.RunID, Function: function, Subject: about, Step: step, Detail: detail, At: now,
 	})
 }
 

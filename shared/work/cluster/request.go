@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/decide/cluster"
@@ -70,10 +69,14 @@ func (w *Work) refuse(ctx context.Context, d handler.Delivery, p *events.Cluster
 	}
 	var list []events.Event
 	for _, id := range names {
-		list = w.report(ctx, list, &events.RunFinished{
+		done := events.RunFinished{
 			RunID: runID(p.RequestID, id), Function: function, Subject: subject(id), Outcome: events.OutcomeFailed,
 			Reason: why.Error(), EventID: d.Event.ID, EventTime: d.Event.Time, StartedAt: w.Now(), FinishedAt: w.Now(),
-		})
+		}
+		list = w.report(ctx, list, &done)
+		if err := w.Ledger.SaveRun(ctx, done); err != nil { // for who follows the run there; the DLQ has the reason, too
+			obs.Log(ctx).Warn("could not record the refusal", "error", err)
+		}
 	}
 	w.Metrics.Count("Runs"+events.OutcomeFailed, len(names))
 	if err := w.Bus.Publish(ctx, list...); err != nil { // the DLQ has the reason, too
@@ -110,30 +113,19 @@ func (w *Work) dryRun(ctx context.Context, d handler.Delivery, p *events.Cluster
 	if err != nil {
 		return &fault.Error{Class: fault.Invalid, Err: err}
 	}
-	var list []events.Event
-	for i, step := range plan.Steps {
-		for _, a := range step.Actions {
-			list = w.report(ctx, list, &events.RunProgressed{RunID: opt.RunID, Function: function, Subject: subject(idOf(s)), Step: "Planned",
-				Detail: fmt.Sprintf("%d. %s", i+1, a), At: w.Now()})
+	if p.Prune && o.Control() != nil {
+		everything, err := w.Open(s.Cluster.Region).Observe.Everything(ctx, idOf(s), observe.ForPruning, observe.Hints{})
+		if err != nil {
+			return err
 		}
+		plan = cluster.ForecastPrune(plan, o, everything, s.Cluster, opt)
 	}
-	done := events.RunFinished{
-		RunID: opt.RunID, Function: function, Subject: subject(idOf(s)), Outcome: events.OutcomeNothingToDo,
-		Reason:  fmt.Sprintf("dry run, nothing was written: %s", plan.Reason),
-		EventID: d.Event.ID, EventTime: d.Event.Time, StartedAt: start, FinishedAt: w.Now(),
-		Counts:  map[string]int64{"planned": int64(plan.Len()), "steps": int64(len(plan.Steps))},
-		Blocked: plan.Notes,
-	}
-	if plan.Outcome == cluster.OutcomeFailed {
-		done.Outcome = events.OutcomeFailed
-	}
-	obs.Log(ctx).Info("dry run", "cluster", s.Cluster.Name, "plan", plan.String())
-	return w.Bus.Publish(ctx, w.report(ctx, list, &done)...)
+	return w.reportDryRun(ctx, d, idOf(s), opt.RunID, start, plan)
 }
 
 // options are what decisions need beside the spec.
 func (w *Work) options(run string, prune bool) cluster.Options {
-	return cluster.Options{RunID: run, Account: w.Account, InterruptionRole: w.InterruptionRole, ClusterRole: w.Role, Prune: prune}
+	return cluster.Options{RunID: run, Account: w.Account, InterruptionRole: w.InterruptionRole, ClusterRole: w.Role, Boundary: w.Boundary, Prune: prune}
 }
 
 func idOf(s spec.Spec) fleet.ClusterID {

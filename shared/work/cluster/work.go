@@ -8,8 +8,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -34,6 +32,11 @@ type Continuer interface {
 	Continue(ctx context.Context, body string, delay time.Duration) error
 }
 
+// Files reads a version of a file.
+type Files interface {
+	Read(ctx context.Context, bucket, key, version string) ([]byte, error)
+}
+
 // Work has what the function needs.
 type Work struct {
 	// Open reaches a Region's AWS and the Kubernetes APIs of its clusters. It is asked again for each look.
@@ -41,8 +44,12 @@ type Work struct {
 	Ledger *ledger.Ledger
 	Bus    Publisher
 	Queue  Continuer
+	// Files are where specs are put for this function to read.
+	Files Files
 	// InterruptionRole gets into every cluster to drain nodes; Role is this function's own: ARNs.
 	InterruptionRole, Role string
+	// Boundary is the permissions boundary of every role that a spec names none for.
+	Boundary string
 	Account, Region        string // events of others are not ours; "" accepts all
 	NewID                  func() string
 	Now                    func() time.Time
@@ -65,6 +72,10 @@ func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
 	switch p := d.Event.Payload.(type) {
 	case *events.ClusterApplyRequested:
 		return w.request(ctx, d, p)
+	case *events.ClusterDeleteRequested:
+		return w.requestDelete(ctx, d, p)
+	case *events.SpecFileCreated:
+		return w.file(ctx, d, p)
 	case *events.ClusterContinuation:
 		return w.look(ctx, *p)
 	case *events.ClusterSweepRequested:
@@ -82,8 +93,7 @@ func (w *Work) nothing(ctx context.Context, why string) handler.Outcome {
 
 // runID of the same wish for the same cluster is the same, however often it is delivered.
 func runID(wish string, cluster fleet.ClusterID) string {
-	sum := sha256.Sum256([]byte(wish + "\x00" + cluster.String()))
-	return "cluster-" + hex.EncodeToString(sum[:10])
+	return ledger.RunID(wish, cluster)
 }
 
 // spread is over how long the looks of a sweep are spread, so that a fleet of hundreds does not call AWS all at once.

@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/infra/local/world"
+)
+
+// calls are the APIs that were called with an effect since n reports, without repeats.
+func (r *rig) calls(since int) (out []string) {
+	for _, e := range r.list[since:] {
+		if p, ok := e.Payload.(*events.RunProgressed); ok && strings.Contains(p.Step, ":") {
+			out = append(out, p.Step)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// TestConverge: a changed file changes what can be changed, refuses what cannot with the reason, and is then as the file says.
+func TestConverge(t *testing.T) {
+	old := example(t, "demo.yaml")
+	for name, tc := range map[string]struct {
+		from, to string
+		calls    []string
+		note     string
+	}{
+		"endpoint":    {"privateAccess: true", "privateAccess: false", []string{"eks:UpdateClusterConfig"}, ""},
+		"who may ask": {"  clusterEndpoints:", "  publicAccessCIDRs: [52.94.76.0/22]\n  clusterEndpoints:", []string{"eks:UpdateClusterConfig"}, ""},
+		"logging":     {"accessConfig:", "cloudWatch: {clusterLogging: {enableTypes: [audit], logRetentionInDays: 30}}\naccessConfig:", []string{"eks:UpdateClusterConfig", "logs:CreateLogGroup", "logs:PutRetentionPolicy"}, ""},
+		"two at once": {"accessConfig:", "cloudWatch: {clusterLogging: {enableTypes: [audit]}}\nupgradePolicy: {supportType: STANDARD}\naccessConfig:", []string{"eks:UpdateClusterConfig"}, ""},
+		"largest":     {"maxSize: 6", "maxSize: 9", []string{"eks:UpdateNodegroupConfig"}, ""},
+		"labels":      {"capacity: spot ", "capacity: cheap ", []string{"eks:UpdateNodegroupConfig"}, ""},
+		"a friend":    {"authenticationMode: API ", "accessEntries: [{principalARN: \"arn:aws:iam::123456789012:role/friend\", kubernetesGroups: [viewers]}]\n  authenticationMode: API ", []string{"eks:CreateAccessEntry"}, ""},
+		"spot":        {"    spot: true\n", "", nil, "node group spot differs from the file in"},
+		"version":     {"version: \"1.36\"", "version: \"1.35\"", nil, "versions are changed by an upgrade"},
+		"auth mode":   {"authenticationMode: API ", "authenticationMode: API_AND_CONFIG_MAP ", nil, "EKS does not go back from API"},
+		"fewer":       {"  - name: on-demand", "  - name: other", []string{"ec2:CreateLaunchTemplate", "eks:CreateNodegroup"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := strings.Replace(old, tc.from, tc.to, 1)
+			if changed == old {
+				t.Fatalf("the example has no %q", tc.from)
+			}
+			inBubble(t, quick, func(t *testing.T, r *rig) {
+				r.make(old, nil, nil)
+				since := len(r.list)
+				r.ask("request-2", changed)
+				r.run()
+				done := r.finished()
+				if len(done) != 2 || done[1].Outcome != events.OutcomeActive {
+					t.Fatalf("%s", last(r.told(), 8))
+				}
+				if got := r.calls(since); !slices.Equal(got, tc.calls) {
+					t.Errorf("calls %v, want %v", got, tc.calls)
+				}
+				if said := fmt.Sprint(r.list[since:]); tc.note != "" && !strings.Contains(r.told(), tc.note) {
+					t.Errorf("no note %q in %s", tc.note, said)
+				}
+				r.script.writes = 0
+				r.ask("request-3", changed)
+				r.run()
+				if done = r.finished(); len(done) != 3 || done[2].Outcome != events.OutcomeActive || r.script.writes != 0 {
+					t.Errorf("again: %d writes\n%s", r.script.writes, last(r.told(), 8))
+				}
+			})
+		})
+	}
+}
+
+// TestDrift: a sweep puts right what somebody has changed by hand.
+func TestDrift(t *testing.T) {
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		text := example(t, "demo.yaml")
+		r.make(text, nil, nil)
+		want := r.shape(text)
+		r.inside.mu.Lock()
+		for k := range r.inside.list {
+			delete(r.inside.list, k)
+		}
+		r.inside.mu.Unlock()
+		s := &session{rig: r}
+		s.script.at = nil
+		r.send(&events.ClusterSweepRequested{})
+		r.run()
+		if got := r.shape(text); !slices.Equal(got, want) {
+			t.Errorf("%s", diff(got, want))
+		}
+		// And a sweep over what is right writes nothing and tells nobody.
+		told, writes := len(r.list), r.script.writes
+		r.send(&events.ClusterSweepRequested{})
+		r.run()
+		if len(r.list) != told || r.script.writes != writes {
+			t.Errorf("a quiet sweep: %d writes\n%s", r.script.writes-writes, last(r.told(), 5))
+		}
+	})
+}
+
+// TestMany: clusters of one file in several Regions at once. One that cannot be made delays no other.
+func TestMany(t *testing.T) {
+	const text = `apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {name: NAME, region: REGION}
+vpc: {nat: {gateway: Disable}}
+managedNodeGroups:
+  - {name: workers, instanceType: m5.large, minSize: 1, maxSize: 2}
+`
+	var docs []string
+	for i, region := range []string{"us-east-1", "eu-west-1", "us-west-2", "eu-central-1", "ap-southeast-2"} {
+		for _, name := range []string{"one", "two"} {
+			doc := strings.NewReplacer("NAME", name, "REGION", region).Replace(text)
+			if i == 1 && name == "two" {
+				doc = strings.Replace(doc, "m5.large", "m5.huge", 1) // there is no such type
+			}
+			docs = append(docs, doc)
+		}
+	}
+	inBubble(t, world.Real, func(t *testing.T, r *rig) {
+		start := time.Now()
+		r.ask("request-1", strings.Join(docs, "---\n"))
+		r.run()
+		done := r.finished()
+		if len(done) != len(docs) {
+			t.Fatalf("%d of %d clusters ended\n%s", len(done), len(docs), last(r.told(), 20))
+		}
+		for _, d := range done {
+			bad := d.Subject.Region == "eu-west-1" && d.Subject.Cluster == "two"
+			if took := d.FinishedAt.Sub(start); (d.Outcome == events.OutcomeActive) == bad || !bad && took > 20*time.Minute {
+				t.Errorf("%s in %s: %s after %s: %s", d.Subject.Cluster, d.Subject.Region, d.Outcome, took, d.Reason)
+			}
+		}
+	})
+}

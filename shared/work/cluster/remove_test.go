@@ -1,0 +1,385 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/infra/local/world"
+	"github.com/ekspedite/ekspedite/shared/awscloud"
+	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/ledger"
+	"github.com/ekspedite/ekspedite/shared/observe"
+	"github.com/ekspedite/ekspedite/shared/spec"
+)
+
+// names are the clusters of a file.
+func (r *rig) names(text string) (ids []fleet.ClusterID) {
+	r.t.Helper()
+	specs, said := spec.Parse([]byte(text))
+	if err := said.Err(); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, s := range specs {
+		ids = append(ids, idOf(s))
+	}
+	return ids
+}
+
+// nothingLeft checks that nothing of ekspedite's is there, by listing and without regard to any cluster: only what was
+// there before may be.
+func (r *rig) nothingLeft(t *testing.T, text string, before map[string]bool, what string) {
+	t.Helper()
+	for _, id := range r.names(text) {
+		reach := awscloud.NewRegion(r.config(id.Region, r.cloud))
+		o, err := observe.Clusters{AWS: reach, Now: time.Now}.Everything(context.Background(), id, observe.ForRemoval, observe.Hints{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, list := range o.Found {
+			if list[0].Kind != "volume" && !before[list[0].Physical] {
+				t.Errorf("%s: %s is left: %+v", what, name, list)
+			}
+		}
+		for name := range r.everywhere(id.Region) {
+			if !before[name] {
+				t.Errorf("%s: %s is left", what, name)
+			}
+		}
+	}
+	l := &ledger.Ledger{Store: r.store, Now: time.Now}
+	if ids, err := l.Clusters(context.Background()); err != nil || len(ids) > 0 {
+		t.Errorf("%s: the list of clusters has %v (%v)", what, ids, err)
+	}
+	if len(r.queue.dlq) > 0 {
+		t.Errorf("%s: rejected: %v", what, r.queue.dlq)
+	}
+}
+
+// everywhere are the ids of all that is in a Region and can belong to a cluster, whoever has made it.
+func (r *rig) everywhere(region string) map[string]bool {
+	out := map[string]bool{}
+	ctx, cfg := context.Background(), r.config(region, r.cloud)
+	c, roles := ec2.NewFromConfig(cfg), iam.NewFromConfig(cfg)
+	check := func(err error) {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	vpcs, err := c.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{})
+	check(err)
+	for _, v := range vpcs.Vpcs {
+		out[*v.VpcId] = true
+	}
+	subnets, err := c.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{})
+	check(err)
+	for _, v := range subnets.Subnets {
+		out[*v.SubnetId] = true
+	}
+	igws, err := c.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{})
+	check(err)
+	for _, v := range igws.InternetGateways {
+		out[*v.InternetGatewayId] = true
+	}
+	tables, err := c.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{})
+	check(err)
+	for _, v := range tables.RouteTables {
+		out[*v.RouteTableId] = true
+	}
+	groups, err := c.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{})
+	check(err)
+	for _, v := range groups.SecurityGroups {
+		out[*v.GroupId] = true
+	}
+	addresses, err := c.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{})
+	check(err)
+	for _, v := range addresses.Addresses {
+		out[*v.AllocationId] = true
+	}
+	interfaces, err := c.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{})
+	check(err)
+	for _, v := range interfaces.NetworkInterfaces {
+		out[*v.NetworkInterfaceId] = true
+	}
+	templates, err := c.DescribeLaunchTemplates(ctx, &ec2.DescribeLaunchTemplatesInput{})
+	check(err)
+	for _, v := range templates.LaunchTemplates {
+		out[*v.LaunchTemplateId] = true
+	}
+	list, err := roles.ListRoles(ctx, &iam.ListRolesInput{PathPrefix: aws.String("/ekspedite/")})
+	check(err)
+	for _, v := range list.Roles {
+		out[*v.Arn] = true
+	}
+	providers, err := roles.ListOpenIDConnectProviders(ctx, &iam.ListOpenIDConnectProvidersInput{})
+	check(err)
+	for _, v := range providers.OpenIDConnectProviderList {
+		out[*v.Arn] = true
+	}
+	return out
+}
+
+// end asks for the end of all clusters of a file.
+func (r *rig) end(text, request string, force bool) {
+	for _, id := range r.names(text) {
+		r.send(&events.ClusterDeleteRequested{RequestID: request, Cluster: id.Name, Region: id.Region, Force: force})
+	}
+	r.run()
+}
+
+// ended is the last report.
+func (r *rig) ended() events.RunFinished {
+	done := r.finished()
+	if len(done) == 0 {
+		r.t.Fatal("nobody said that a run is over")
+	}
+	return done[len(done)-1]
+}
+
+// TestDelete makes the demo's cluster with AWS's real durations, says how it would be deleted, and deletes it.
+func TestDelete(t *testing.T) {
+	inBubble(t, world.Real, func(t *testing.T, r *rig) {
+		text := example(t, "demo.yaml")
+		before := r.everywhere(region)
+		r.ask("request-1", text)
+		r.run()
+		id := r.names(text)[0]
+
+		r.script.writes = 0
+		r.send(&events.ClusterDeleteRequested{RequestID: "dry", Cluster: id.Name, DryRun: true})
+		r.run()
+		dry := r.ended()
+		if r.script.writes != 0 || dry.Outcome != events.OutcomeNothingToDo || dry.Counts["planned"] < 20 || !strings.Contains(dry.Reason, "dry run, nothing was written") {
+			t.Errorf("%d writes, %+v", r.script.writes, dry)
+		}
+
+		start := time.Now()
+		r.script.reads, r.script.writes = 0, 0
+		r.end(text, "request-2", false)
+		done := r.ended()
+		if done.Outcome != events.OutcomeDeleted || !strings.HasPrefix(done.Reason, "nothing of ekspedite's is left of cluster") || done.Counts["writes"] != dry.Counts["planned"] {
+			t.Fatalf("%+v\n%s", done, r.told())
+		}
+		t.Logf("%s, %d reads, %d writes", time.Since(start), r.script.reads, r.script.writes)
+		r.nothingLeft(t, text, before, "deleted")
+
+		// Once more: nothing to do. And what is made anew is on the list again.
+		r.end(text, "request-3", false)
+		if done := r.ended(); done.Outcome != events.OutcomeDeleted || done.Counts["writes"] != 0 {
+			t.Errorf("%+v", done)
+		}
+		r.ask("request-4", text)
+		r.run()
+		if done := r.ended(); done.Outcome != events.OutcomeActive {
+			t.Errorf("%+v\n%s", done, r.told())
+		}
+		l := &ledger.Ledger{Store: r.store, Now: time.Now}
+		if ids, err := l.Clusters(t.Context()); err != nil || !slices.Equal(ids, []fleet.ClusterID{id}) {
+			t.Error(ids, err)
+		}
+	})
+}
+
+// TestExamplesLeaveNothing makes the cluster of every file that users get, and deletes it.
+func TestExamplesLeaveNothing(t *testing.T) {
+	files, err := filepath.Glob("../../../examples/clusters/*.yaml")
+	if err != nil || len(files) < 15 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		name := filepath.Base(f)
+		t.Run(name, func(t *testing.T) {
+			if why := notHere[name]; why != "" {
+				t.Skip(why)
+			}
+			inBubble(t, quick, func(t *testing.T, r *rig) {
+				text := r.given(example(t, f[len("../../../examples/"):]))
+				before := r.everywhere(r.names(text)[0].Region)
+				r.make(text, nil, nil)
+				r.end(text, "request-2", true)
+				if done := r.ended(); done.Outcome != events.OutcomeDeleted {
+					t.Fatalf("%s: %s\n%s", done.Outcome, done.Reason, last(r.told(), 12))
+				}
+				r.nothingLeft(t, text, before, name)
+				t.Logf("%v", r.ended().Counts)
+			})
+		})
+	}
+}
+
+// TestUnwind: a creation is overtaken by a deletion after each of its calls. Nothing is left of it.
+func TestUnwind(t *testing.T) {
+	text := example(t, "demo.yaml")
+	_, calls := plain(t, text)
+	step := 7
+	if testing.Short() {
+		step = 41
+	}
+	for n := 1; n <= calls; n += step {
+		inBubble(t, quick, func(t *testing.T, r *rig) {
+			before := r.everywhere(region)
+			asked := false
+			r.make(text, nil, func(i int, _ string) event {
+				if i == n && !asked {
+					asked = true
+					id := r.names(text)[0]
+					r.send(&events.ClusterDeleteRequested{RequestID: "request-2", Cluster: id.Name, Region: id.Region})
+					if n%2 == 0 {
+						return killedAfter
+					}
+				}
+				return nothing
+			})
+			what := fmt.Sprintf("overtaken at call %d", n)
+			if done := r.ended(); done.Outcome != events.OutcomeDeleted {
+				t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.told(), 12))
+			}
+			r.nothingLeft(t, text, before, what)
+		})
+	}
+}
+
+// TestDeleteAtEveryCall: an invocation is killed, a call fails, an answer is lost, at calls of the deletion in turn. The end
+// is always the same.
+func TestDeleteAtEveryCall(t *testing.T) {
+	text := example(t, "demo.yaml")
+	calls := 0
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		r.make(text, nil, nil)
+		r.script.calls = 0
+		r.end(text, "request-2", false)
+		calls = r.script.calls
+	})
+	step := 11
+	if testing.Short() {
+		step = 67
+	}
+	t.Logf("%d calls", calls)
+	for name, e := range map[string]event{"fails": failsBefore, "answer lost": failsAfter, "killed before": killedBefore, "killed after": killedAfter} {
+		t.Run(name, func(t *testing.T) {
+			for n := 1 + int(e); n <= calls; n += step {
+				inBubble(t, quick, func(t *testing.T, r *rig) {
+					before, what := r.everywhere(region), ""
+					r.make(text, nil, nil)
+					r.script.calls = 0
+					r.script.at = func(i int, op string) event {
+						if i == n {
+							what = fmt.Sprintf("%s at call %d (%s)", name, n, op)
+							return e
+						}
+						return nothing
+					}
+					r.end(text, "request-2", false)
+					if done := r.ended(); done.Outcome != events.OutcomeDeleted {
+						t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.told(), 12))
+					}
+					r.script.at = nil
+					r.nothingLeft(t, text, before, what)
+				})
+			}
+		})
+	}
+}
+
+// TestLeftByKubernetes: a load balancer and a volume that Kubernetes has made are named before anything is deleted. By force
+// the load balancer goes, too, and the volume stays.
+func TestLeftByKubernetes(t *testing.T) {
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		text := example(t, "demo.yaml")
+		before := r.everywhere(region)
+		r.make(text, nil, nil)
+		id := r.names(text)[0]
+		cfg := r.config(region, r.cloud)
+		machines := ec2.NewFromConfig(cfg)
+		subnets, err := machines.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{Filters: []ec2types.Filter{{Name: aws.String("tag:" + fleet.TagCluster), Values: []string{id.Name}}}})
+		if err != nil || len(subnets.Subnets) < 2 {
+			t.Fatal(err)
+		}
+		group, err := machines.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{
+			GroupName: aws.String("k8s-shop-web"), Description: aws.String("[k8s] Managed SecurityGroup"), VpcId: subnets.Subnets[0].VpcId,
+			TagSpecifications: []ec2types.TagSpecification{{ResourceType: "security-group", Tags: []ec2types.Tag{{Key: aws.String("elbv2.k8s.aws/cluster"), Value: &id.Name}}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := elbv2.NewFromConfig(cfg).CreateLoadBalancer(t.Context(), &elbv2.CreateLoadBalancerInput{
+			Name: aws.String("k8s-shop-web"), Subnets: []string{*subnets.Subnets[0].SubnetId, *subnets.Subnets[1].SubnetId}, SecurityGroups: []string{*group.GroupId},
+			Tags: []elbtypes.Tag{{Key: aws.String("elbv2.k8s.aws/cluster"), Value: &id.Name}, {Key: aws.String("ingress.k8s.aws/stack"), Value: aws.String("shop/web")}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		volume, err := machines.CreateVolume(t.Context(), &ec2.CreateVolumeInput{AvailabilityZone: subnets.Subnets[0].AvailabilityZone, Size: aws.Int32(8),
+			TagSpecifications: []ec2types.TagSpecification{{ResourceType: "volume", Tags: []ec2types.Tag{{Key: aws.String("kubernetes.io/cluster/" + id.Name), Value: aws.String("owned")}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.script.writes = 0
+		r.end(text, "request-2", false)
+		done := r.ended()
+		if done.Outcome != events.OutcomeFailed || done.Counts["writes"] != 0 || len(done.Failures) != 3 ||
+			!strings.Contains(done.Reason, "load balancer k8s-shop-web was made by Kubernetes (Ingress shop/web): delete what it is for (kubectl -n shop delete ingress web), or use --force") ||
+			!strings.Contains(done.Reason, "volume "+*volume.VolumeId+" holds data") {
+			t.Fatalf("%+v", done)
+		}
+		r.end(text, "request-3", true)
+		if done := r.ended(); done.Outcome != events.OutcomeDeleted || !strings.Contains(r.told(), "volume "+*volume.VolumeId+" stays: it holds data") {
+			t.Fatalf("%+v\n%s", done, last(r.told(), 12))
+		}
+		r.nothingLeft(t, text, before, "by force")
+	})
+}
+
+// TestPruneOverTheWire: a node group that the file has lost is named, and with prune deleted. The unchanged file again reads
+// little.
+func TestPruneOverTheWire(t *testing.T) {
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		text := example(t, "demo.yaml")
+		r.make(text, nil, nil)
+		at := strings.Index(text, "\n  - name: on-demand")
+		if at < 0 {
+			t.Fatal("the demo has no node group on-demand any more")
+		}
+		less := text[:at+1]
+		if end := strings.Index(text[at+5:], "\n---"); end >= 0 {
+			less += text[at+5+end:]
+		}
+		r.ask("request-2", less)
+		r.run()
+		if done := r.ended(); done.Outcome != events.OutcomeActive || done.Counts["writes"] != 0 || !strings.Contains(r.told(), "node group on-demand is ekspedite's and not in the file any more: kept; apply with --prune to delete it") {
+			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+		}
+		r.script.reads, r.script.ops = 0, nil
+		r.ask("request-3", less)
+		r.run()
+		if r.script.reads > 12 {
+			t.Errorf("the unchanged file takes %d reads: %v", r.script.reads, r.script.ops)
+		}
+		r.send(&events.ClusterApplyRequested{RequestID: "dry", Spec: less, Prune: true, DryRun: true})
+		r.run()
+		if done := r.ended(); done.Counts["planned"] == 0 || !strings.Contains(done.Reason, "delete what it does not name any more") {
+			t.Errorf("%+v", done)
+		}
+		r.send(&events.ClusterApplyRequested{RequestID: "request-4", Spec: less, Prune: true})
+		r.run()
+		if done := r.ended(); done.Outcome != events.OutcomeActive || done.Counts["writes"] == 0 {
+			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+		}
+		for _, have := range r.found(text) {
+			if have.ID == "nodegroup/on-demand" {
+				t.Errorf("%+v", have)
+			}
+		}
+	})
+}
