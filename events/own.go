@@ -237,9 +237,11 @@ type RunProgressed struct {
 	Function string  `json:"function"`
 	Subject  Subject `json:"subject"`
 	// Step is one word, such as "Cordoned"; Detail a sentence.
-	Step   string    `json:"step"`
-	Detail string    `json:"detail,omitempty"`
-	At     time.Time `json:"at"`
+	Step   string `json:"step"`
+	Detail string `json:"detail,omitempty"`
+	// Resource is the part of a cluster that the step is about, such as "nodegroup/spot".
+	Resource string    `json:"resource,omitempty"`
+	At       time.Time `json:"at"`
 }
 
 func (p *RunProgressed) check(*Envelope) *fault {

@@ -33,7 +33,7 @@ func newApp(root, outdir string, code stacks.Code, synthesizer awscdk.IReusableS
 		TreeMetadata:            jsii.Bool(false),
 	})
 	data := stacks.NewData(app)
-	automation := stacks.NewAutomation(app, stacks.AutomationProps{Ledger: data.Ledger, Code: code})
+	automation := stacks.NewAutomation(app, stacks.AutomationProps{Ledger: data.Ledger, Specs: data.Specs, Code: code})
 	automation.Stack.AddStackDependency(data.Stack, nil)
 	dropMetadata(app)
 	return app, nil

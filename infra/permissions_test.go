@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,17 +12,32 @@ import (
 // unconditioned are the grants that write to resources with a wildcard and no condition, each with the reason why the
 // wildcard alone is narrow enough.
 var unconditioned = map[string]string{
-	"MakeClusterRoles": "The name's prefix is ekspedite's, a new role can do nothing, and what can be attached to it is conditioned.",
-	"MakeClusters":     "Clusters are what ekspedite is for, and their names are the users'. It may create, and not delete.",
-	"MakeNodeGroups":   "As for clusters.",
-	"GiveAccess":       "As for clusters. An entry's Kubernetes groups mean what the cluster's own RBAC says.",
-	"TagOnCreation":    "As for clusters: EKS wants this for tags on creation.",
+	"CreateWithinGivenNetworks": "What is made in somebody's network has to carry the tag: that is the condition of CreateNetworks.",
+	"UseGivenGateways":          "The VPC in the same call has to be ekspedite's: that is the condition of WireNetworks and CreateNetworks.",
+	"RunTemplates":              "Whatever a template is, what it may run is bounded by RunMachines and HandRolesToServices.",
+	"KeepRoles":                 "The path is ekspedite's alone.",
+	"WritePolicies":             "The path is ekspedite's alone. Where there is a boundary, it is a condition.",
+	"KeepInstanceProfiles":      "The path is ekspedite's alone.",
+	"KeepLogsOfClusters":        "Nobody but control planes logs to groups of that name.",
+}
+
+// everywhere are the grants that write to "*", each with the reason why there is nothing narrower.
+var everywhere = map[string]string{
+	"Trace":           "X-Ray has no resources.",
+	"NameEndpoints":   "The hosted zone belongs to AWS.",
+	"AnswerJobs":      "CodePipeline has no resources for this.",
+	"AttachToNetwork": "Lambda wants it so.",
 }
 
 var (
-	reads = regexp.MustCompile(`^[a-z0-9-]+:(Describe|List|Get)[A-Za-z]+$`)
-	exact = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z]+$`)
+	reads = regexp.MustCompile(`^[a-z0-9-]+:(Describe|List|Get|Simulate)[A-Za-z]+$`)
+	exact = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9]+$`)
 )
+
+// policiesOf are all policies, inline and managed.
+func policiesOf(t *testing.T, tpl template) []*resource {
+	return append(tpl.of(t, "AWS::IAM::Policy"), tpl.of(t, "AWS::IAM::ManagedPolicy")...)
+}
 
 // statements are a policy's.
 func statements(policy *resource) []any {
@@ -29,7 +46,7 @@ func statements(policy *resource) []any {
 
 func TestGrantsAreNarrow(t *testing.T) {
 	found := map[string]bool{}
-	for _, policy := range everything(t).of(t, "AWS::IAM::Policy") {
+	for _, policy := range policiesOf(t, everything(t)) {
 		sids := map[string]bool{}
 		for _, s := range statements(policy) {
 			sid := text(at(s, "Sid"))
@@ -53,7 +70,8 @@ func TestGrantsAreNarrow(t *testing.T) {
 			for _, arn := range list(at(s, "Resource")) {
 				switch arn := text(arn); {
 				case !strings.Contains(arn, "*") || onlyReads:
-				case arn == "*" && sid == "Trace":
+				case arn == "*" && everywhere[sid] != "":
+					found[sid] = true
 				case arn == "*":
 					t.Errorf("%s %s: writes to everything", policy.ID, sid)
 				case at(s, "Condition") == nil && unconditioned[sid] == "":
@@ -64,9 +82,47 @@ func TestGrantsAreNarrow(t *testing.T) {
 			}
 		}
 	}
-	for sid := range unconditioned {
-		if !found[sid] {
-			t.Errorf("%s is not there, or needs no reason any more", sid)
+	for _, reasons := range []map[string]string{unconditioned, everywhere} {
+		for sid := range reasons {
+			if !found[sid] {
+				t.Errorf("%s is not there, or needs no reason any more", sid)
+			}
+		}
+	}
+}
+
+// What is made for clusters is made with ekspedite's tag, and what is changed or deleted has it, in the three services where
+// clusters are.
+func TestTagsBoundWhatIsDone(t *testing.T) {
+	const tag = "aws:RequestTag/ekspedite.dev/cluster aws:ResourceTag/ekspedite.dev/cluster"
+	// Others than ekspedite's own tag, each with what it stands for.
+	others := map[string]string{
+		"TagWhatIsCreated": "the creation in the same call", "TagMachines": "the creation in the same call", "RunMachines": "a launch template",
+		"ChangeGroupsOfEKS": "node groups", "DeleteOfLoadBalancerController": "what a controller made", "DeleteOfAutoMode": "what EKS made",
+		"DeleteOfServices": "what the cloud provider made", "DeleteOfKarpenter": "what Karpenter made", "DeleteOfCNI": "what the VPC CNI made",
+	}
+	for _, policy := range policiesOf(t, everything(t)) {
+		if !strings.HasPrefix(policy.ID, "Cluster") {
+			continue
+		}
+		for _, s := range statements(policy) {
+			sid := text(at(s, "Sid"))
+			if at(s, "Effect") == "Deny" || unconditioned[sid] != "" || others[sid] != "" {
+				continue
+			}
+			for _, action := range list(at(s, "Action")) {
+				service, _, _ := strings.Cut(text(action), ":")
+				if reads.MatchString(text(action)) || !strings.Contains("ec2 eks autoscaling", service) {
+					continue
+				}
+				var tagged bool
+				for key, value := range at(s, "Condition", "Null").(map[string]any) {
+					tagged = tagged || value == "false" && strings.Contains(tag, key)
+				}
+				if !tagged {
+					t.Errorf("%s %s: %s is for what is not ekspedite's, too", policy.ID, sid, action)
+				}
+			}
 		}
 	}
 }
@@ -74,25 +130,92 @@ func TestGrantsAreNarrow(t *testing.T) {
 // The CDK's constructs like to add statements and managed policies of their own.
 func TestNothingElseGrants(t *testing.T) {
 	tpl := everything(t)
-	policies := map[string]int{}
-	for _, policy := range tpl.of(t, "AWS::IAM::Policy") {
-		for _, role := range list(policy.Properties["Roles"]) {
-			policies[target(role)]++
+	inline, managed := map[string]int{}, map[string]int{}
+	for _, policy := range policiesOf(t, tpl) {
+		count, limit := inline, 10240 // IAM's limits, for all inline policies of a role, and for a managed one
+		roles := list(policy.Properties["Roles"])
+		if policy.Type == "AWS::IAM::ManagedPolicy" {
+			count, limit = managed, 6144
+			if either, ok := at(policy.Properties["Roles"], "Fn::If").([]any); ok {
+				roles = list(either[1])
+			}
 		}
-		// IAM's limit for all inline policies of a role, less what an ARN may be longer than its reference here.
+		for _, role := range roles {
+			count[target(role)]++
+		}
 		var size int
 		for _, s := range statements(policy) {
 			size += statementSize(t, s)
 		}
-		if size > 10240*9/10 {
-			t.Errorf("%s has about %d characters; IAM takes 10240", policy.ID, size)
+		if size > limit*9/10 { // an ARN may be longer than its reference here
+			t.Errorf("%s has about %d characters; IAM takes %d", policy.ID, size, limit)
 		}
-		t.Logf("%s: about %d of 10240 characters", policy.ID, size)
+		t.Logf("%s: about %d of %d characters", policy.ID, size, limit)
 	}
 	for _, role := range tpl.of(t, "AWS::IAM::Role") {
-		if role.Properties["ManagedPolicyArns"] != nil || role.Properties["Policies"] != nil || policies[role.ID] != 1 {
-			t.Errorf("%s: wants one policy and nothing else", role.ID)
+		if role.Properties["ManagedPolicyArns"] != nil || role.Properties["Policies"] != nil || inline[role.ID] != 1 || managed[role.ID] > 10 {
+			t.Errorf("%s: wants one inline policy, and ten others at most: %d, %d", role.ID, inline[role.ID], managed[role.ID])
 		}
+	}
+}
+
+// granted are the actions that a function's policies allow under the template's defaults.
+func granted(t *testing.T, function string) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for _, policy := range policiesOf(t, everything(t)) {
+		for _, role := range list(policy.Properties["Roles"]) {
+			if target(role) != function+"FunctionRole" {
+				continue
+			}
+			for _, s := range statements(policy) {
+				for _, action := range list(at(s, "Action")) {
+					if at(s, "Effect") == "Allow" {
+						all[text(action)] = true
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// Whatever the cluster function can call it may call: what awscloud calls things by in its tables and in its errors is what
+// IAM calls them, but for Elastic Load Balancing.
+func TestEveryCallIsGranted(t *testing.T) {
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "shared/awscloud/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not the cluster function's.
+	not := map[string]string{"compute.go": "interruption", "jobs.go": "pipeline", "deployment.go": "the command line"}
+	withoutGrant := map[string]string{"sts:GetCallerIdentity": "needs none"}
+	named := regexp.MustCompile(`"((?:autoscaling|dynamodb|ec2|eks|elasticloadbalancing|elb|elbv2|events|iam|kms|logs|pricing|s3|servicequotas|sqs|ssm|sts):[A-Z][A-Za-z0-9]+)"`)
+	allowed, seen := granted(t, "Cluster"), 0
+	for _, file := range files {
+		name := filepath.Base(file)
+		if strings.HasSuffix(name, "_test.go") || not[name] != "" {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllSubmatch(source, -1) {
+			api := string(m[1])
+			action := regexp.MustCompile(`^elb(v2)?:`).ReplaceAllString(api, "elasticloadbalancing:")
+			seen++
+			if !allowed[action] && withoutGrant[api] == "" {
+				t.Errorf("%s calls %s, which nothing in infra/stacks/permissions*.go grants", name, api)
+			}
+		}
+	}
+	if seen < 100 {
+		t.Errorf("only %d calls: the test looks in the wrong place", seen)
 	}
 }
 
@@ -133,7 +256,7 @@ func statementSize(t *testing.T, statement any) int {
 	return len(raw)
 }
 
-// CloudFormation names the stack's roles ekspedite-automation-…, which the grants for clusters' roles match.
+// The roles that clusters get have a path of their own. Should that ever match the functions' own, this holds.
 func TestClusterFunctionCannotChangeOwnRoles(t *testing.T) {
 	tpl := everything(t)
 	denied := map[string]bool{}

@@ -19,15 +19,21 @@ func main() {
 	os.Exit(exec(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// Exit codes: 0 done, 1 failed, 2 the command line or a file was wrong, 130 interrupted.
+// Exit codes: 0 done, 1 failed, 2 the command line or a file was wrong, 3 it goes on and we stopped waiting, 130 interrupted.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
+	exitTimeout     = 3
 	exitInterrupted = 130
 )
 
 // usageError is a mistake of the caller's: exit code 2.
 type usageError struct{ error }
+
+// exitError ends with a code; everything that there is to say was said.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // exec runs one command line.
 func exec(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -42,7 +48,7 @@ func exec(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(args)
-	root.AddCommand(demoCommand(), localCommand(), eventsCommand(), benchCommand())
+	root.AddCommand(clusterCommand(), runsCommand(), demoCommand(), localCommand(), eventsCommand(), benchCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -50,6 +56,10 @@ func exec(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if ctx.Err() != nil {
 		fmt.Fprintln(stderr, "interrupted")
 		return exitInterrupted
+	}
+	var code exitError
+	if errors.As(err, &code) {
+		return int(code)
 	}
 	fmt.Fprintln(stderr, "error:", err)
 	var usage usageError

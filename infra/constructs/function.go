@@ -146,8 +146,8 @@ func nameResource(construct constructs.IConstruct, id string) {
 	resource.OverrideLogicalId(jsii.String(id))
 }
 
-// suppress tells cdk-nag why a rule does not apply to a construct.
-func suppress(construct constructs.IConstruct, rule, reason string) {
+// Suppress tells cdk-nag why a rule does not apply to a construct.
+func Suppress(construct constructs.IConstruct, rule, reason string) {
 	cdknag.NagSuppressions_AddResourceSuppressions(construct, &[]*cdknag.NagPackSuppression{
 		{Id: jsii.String(rule), Reason: jsii.String(reason)},
 	}, jsii.Bool(false))

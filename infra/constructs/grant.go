@@ -18,9 +18,12 @@ type Grant struct {
 	Actions []string
 	// Resources are ARNs. ${AWS::Region} and its like are filled in by CloudFormation.
 	Resources []string
+	// From is a parameter of the template that lists the resources, in place of Resources.
+	From string
 	// Wide says why the resources cannot do without a wildcard. It is required exactly where there is one.
 	Wide string
-	// When are conditions, by operator and then by key. A value is a string or a list of them, filled in like Resources.
+	// When are conditions, by operator and then by key. A value is a string, a list of them, filled in like Resources, or a
+	// function of CloudFormation.
 	When map[string]map[string]any
 	// Never turns the grant round: what it names is denied whatever else allows it.
 	Never bool
@@ -40,6 +43,9 @@ func (g Grant) statement() awsiam.PolicyStatement {
 		props.Effect = awsiam.Effect_DENY
 	}
 	props.Resources = substituted(g.Resources)
+	if g.From != "" {
+		props.Resources = awscdk.Token_AsList(map[string]any{"Fn::Split": []any{",", map[string]any{"Ref": g.From}}}, nil)
+	}
 	if g.When != nil {
 		conditions := make(map[string]any, len(g.When))
 		for operator, keys := range g.When {

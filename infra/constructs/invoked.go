@@ -38,11 +38,11 @@ func NewInvoked(stack awscdk.Stack, props InvokedProps) *Invoked {
 	i.name(i.DeadLetters.Node().FindChild(jsii.String("Policy")), "DLQPolicy")
 	// No queue redrives to it: Lambda sends to it, in the function's name.
 	i.DeadLetters.Node().DefaultChild().(awssqs.CfnQueue).SetRedriveAllowPolicy(map[string]any{"redrivePermission": "denyAll"})
-	suppress(i.DeadLetters, "AwsSolutions-SQS3", "This is the dead-letter queue.")
-	suppress(i.DeadLetters, "Serverless-SQSRedrivePolicy", "This is the dead-letter queue.")
+	Suppress(i.DeadLetters, "AwsSolutions-SQS3", "This is the dead-letter queue.")
+	Suppress(i.DeadLetters, "Serverless-SQSRedrivePolicy", "This is the dead-letter queue.")
 
 	i.make(props.FunctionProps, nil, awslambda.RecursiveLoop_TERMINATE)
-	suppress(i.Function.Function, "Serverless-LambdaDLQ", "What fails for good goes to the function's destination on failure, which says more.")
+	Suppress(i.Function.Function, "Serverless-LambdaDLQ", "What fails for good goes to the function's destination on failure, which says more.")
 	config := awslambda.NewEventInvokeConfig(i.scope, jsii.String("Invoke"), &awslambda.EventInvokeConfigProps{
 		Function:      i.Function.Function,
 		MaxEventAge:   duration(props.Patience),

@@ -85,8 +85,8 @@ func (w *Worker) queues(props WorkerProps) {
 			awscdk.Fn_Sub(jsii.String("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:"+name), nil),
 		},
 	})
-	suppress(w.DeadLetters, "AwsSolutions-SQS3", "This is the dead-letter queue.")
-	suppress(w.DeadLetters, "Serverless-SQSRedrivePolicy", "This is the dead-letter queue.")
+	Suppress(w.DeadLetters, "AwsSolutions-SQS3", "This is the dead-letter queue.")
+	Suppress(w.DeadLetters, "Serverless-SQSRedrivePolicy", "This is the dead-letter queue.")
 
 	w.Queue = awssqs.NewQueue(w.scope, jsii.String("Queue"), &awssqs.QueueProps{
 		QueueName:         jsii.String(name),
@@ -103,9 +103,9 @@ func (w *Worker) queues(props WorkerProps) {
 // feed has Lambda take messages from the queue to the function.
 func (w *Worker) feed(props WorkerProps) {
 	function := w.Function.Function
-	suppress(function, "Serverless-LambdaDLQ",
+	Suppress(function, "Serverless-LambdaDLQ",
 		"The function is invoked from a queue only. Its failures go to that queue's dead-letter queue.")
-	suppress(function, "Serverless-LambdaAsyncFailureDestination",
+	Suppress(function, "Serverless-LambdaAsyncFailureDestination",
 		"The function is never invoked asynchronously: messages reach it through its event source mapping.")
 	source := awslambda.NewEventSourceMapping(w.scope, jsii.String("EventSource"), &awslambda.EventSourceMappingProps{
 		Target:                  function,
@@ -116,7 +116,7 @@ func (w *Worker) feed(props WorkerProps) {
 		MaxConcurrency:          jsii.Number(props.Concurrency),
 	})
 	w.name(source, "EventSource")
-	suppress(source, "Serverless-LambdaEventSourceMappingDestination",
+	Suppress(source, "Serverless-LambdaEventSourceMappingDestination",
 		"SQS has no failure destinations: the queue's redrive policy does their work.")
 	source.Node().AddDependency(w.Policy) // Lambda refuses a mapping whose role may not read the queue
 }

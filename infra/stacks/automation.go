@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -17,6 +18,7 @@ import (
 // AutomationProps is what the automation stack is made from.
 type AutomationProps struct {
 	Ledger Ledger
+	Specs  Specs
 	Code   Code
 }
 
@@ -25,7 +27,13 @@ type Automation struct {
 	Stack                 awscdk.Stack
 	Bus                   awsevents.EventBus
 	Cluster, Interruption *constructs.Worker
+	Pipeline              *constructs.Invoked
 }
+
+// concurrency is how many of the cluster function's environments run at most, of ten messages each. Ten of them have 100
+// clusters at work at once. EC2 lets an account change its networks a few times a second, and EKS creates and updates
+// clusters no faster; the function keeps to a share of that, which its environments divide.
+const concurrency = 10
 
 // NewAutomation adds the automation stack to an app.
 func NewAutomation(app awscdk.App, props AutomationProps) Automation {
@@ -33,6 +41,8 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		Description: jsii.String("ekspedite: the functions that keep a fleet of EKS clusters, and the events that start them"),
 	})
 	code := props.Code(stack)
+	addParameters(stack)
+	network := constructs.NewNetwork(stack)
 
 	// Requests to ekspedite and its reports. It has no resource policy: only this account may use it.
 	bus := awsevents.NewEventBus(stack, jsii.String("Bus"), &awsevents.EventBusProps{
@@ -52,17 +62,21 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	}
 
 	interrupted := constructs.NewWorker(stack, constructs.WorkerProps{
-		Name:        interruption,
-		Description: "Drains and replaces nodes that AWS is about to take away",
-		Code:        code(interruption),
-		// A drain is deferred between looks, and one look is a few seconds of calls. A quarter of a spot instance's two
-		// minutes is the most that may be lost to an invocation that hangs.
-		Timeout: 30 * time.Second,
+		FunctionProps: constructs.FunctionProps{
+			Name:        interruption,
+			Description: "Drains and replaces nodes that AWS is about to take away",
+			Code:        code(interruption),
+			// A drain is deferred between looks, and one look is a few seconds of calls. A quarter of a spot instance's two
+			// minutes is the most that may be lost to an invocation that hangs.
+			Timeout: 30 * time.Second,
+			// Over half a vCPU. Ten nodes of 110 pods in one batch take a quarter of a second of CPU, and seconds count.
+			Memory:      1024,
+			Environment: environment(nil),
+			Network:     network,
+		},
 		// Not six times the timeout: a message that comes back after three minutes finds its machine gone. Coming back a
 		// little early at worst costs a second look, which finds the drain held by the first.
 		Visibility: 45 * time.Second,
-		// Over half a vCPU. Ten nodes of 110 pods in one batch take a quarter of a second of CPU, and seconds count.
-		Memory: 1024,
 		// 200 messages at work at once: a whole zone's worth of nodes is cordoned in the first round. Each message starts
 		// with one call of DescribeInstances, which allows for bursts of 100 calls and 20 a second after that; more
 		// concurrency would be spent on waiting.
@@ -71,51 +85,76 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		// timeout. Whatever is older has happened. Continuations are new messages with an hour of their own.
 		Retention: time.Hour,
 		// Half of a spot instance's notice has passed.
-		Late:        time.Minute,
-		Environment: environment(nil),
+		Late: time.Minute,
 	})
 	interrupted.Listen(nil, time.Hour, interruptionSignals()...) // as long as the queue would keep them
 
 	applied := constructs.NewWorker(stack, constructs.WorkerProps{
-		Name:        cluster,
-		Description: "Creates clusters and keeps them as their specs say",
-		Code:        code(cluster),
-		// One step of many clusters: some tens of calls, of which the slow ones (a NAT gateway, a role that has to
-		// become visible) are waited for by deferring, not here.
-		Timeout: 2 * time.Minute,
+		FunctionProps: constructs.FunctionProps{
+			Name:        cluster,
+			Description: "Creates clusters, keeps them as their specs say, and deletes them",
+			Code:        code(cluster),
+			// One step of many clusters: some tens of calls, of which the slow ones (a NAT gateway, a role that has to
+			// become visible) are waited for by deferring, not here.
+			Timeout: 2 * time.Minute,
+			// It waits for AWS most of the time; its memory is the SDK and one batch of specs, some 30 MiB.
+			Memory: 512,
+			Environment: environment(map[string]*string{
+				// The principal that a cluster's access entry lets cordon and evict.
+				"EKSPEDITE_INTERRUPTION_ROLE_ARN": interrupted.Role.RoleArn(),
+				"EKSPEDITE_CONCURRENCY":           jsii.String(strconv.Itoa(concurrency)),
+				"EKSPEDITE_IN_VPC":                network.Attached,
+				"EKSPEDITE_ROLE_BOUNDARY":         awscdk.Fn_Ref(jsii.String(roleBoundary)),
+			}),
+			Network: network,
+		},
 		// As long as the lease of an invocation that died keeps others away from its cluster, and no longer: with six times
 		// the timeout, a cluster whose invocation died would stand still for twelve minutes.
-		Visibility: 150 * time.Second,
-		// It waits for AWS most of the time; its memory is the SDK and one batch of specs, some 30 MiB.
-		Memory: 512,
-		// 50 clusters at work at once. EC2 lets an account change its networks a few times a second, and EKS creates and
-		// updates clusters no faster; what is over the limit would only be throttled and tried again.
-		Concurrency: 5,
+		Visibility:  150 * time.Second,
+		Concurrency: concurrency,
 		// Requests are somebody's will and do not grow stale. Four days get over a long weekend, and leave ten of the
 		// dead-letter queue's fourteen for what ends there.
 		Retention: 4 * 24 * time.Hour,
 		// A continuation may lawfully be delayed for 15 minutes, and a lost attempt adds 2.5. Later than two sweeps, a
 		// cluster is no longer looked after.
 		Late: 30 * time.Minute,
-		Environment: environment(map[string]*string{
-			// The principal that a cluster's access entry lets cordon and evict.
-			"EKSPEDITE_INTERRUPTION_ROLE_ARN": interrupted.Role.RoleArn(),
-		}),
 	})
-	applied.Listen(bus, 24*time.Hour, clusterSignals()...) // EventBridge's longest: a request is not to be lost
+	applied.Tell("EKSPEDITE_ROLE_ARN", applied.Role.RoleArn())
+	// EventBridge's longest: a request is not to be lost.
+	applied.Listen(bus, 24*time.Hour, clusterSignals()...)
+	applied.Listen(nil, 24*time.Hour, specSignal(props.Specs))
 	scheduler := applied.Every(constructs.Timer{
 		ID:          "ClusterSweep",
-		Description: "Has every cluster looked at, in case an event about one of them was lost",
-		// Drift and lost events are repaired within this time. EKS's own work takes about as long.
-		Expression: "rate(15 minutes)",
+		Description: "Has every cluster looked at, in case somebody has changed it, or an event about it was lost",
+		// Drift and lost events are repaired within this time. EKS's own work takes about as long as the default.
+		Expression: *awscdk.Fn_Ref(jsii.String(sweepRate)),
 		Patience:   15 * time.Minute, // then the next sweep is due
 		Input:      sweepInput(),
+	})
+
+	staged := constructs.NewInvoked(stack, constructs.InvokedProps{
+		FunctionProps: constructs.FunctionProps{
+			Name:        pipeline,
+			Description: "Lets stages of CodePipeline ask for clusters, and wait for them",
+			Code:        code(pipeline),
+			// A job is a few calls. What is waited for is waited for by answering that it is not finished.
+			Timeout:     30 * time.Second,
+			Memory:      256,
+			Environment: environment(nil),
+		},
+		// CodePipeline itself gives a job up after 20 minutes without an answer.
+		Patience: 15 * time.Minute,
+		// What failed for good is the job with its credentials, which last for an hour or so. A day is time to see that there
+		// was something; CodePipeline shows that the action has failed for longer.
+		Retention: 24 * time.Hour,
 	})
 
 	interrupted.Allow(workerGrants(interrupted, props.Ledger, bus)...)
 	interrupted.Allow(interruptionGrants()...)
 	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
-	applied.Allow(clusterGrants(props.Ledger, *interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *scheduler.RoleArn())...)
+	allowCluster(applied, props.Ledger, props.Specs,
+		*interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *staged.Role.RoleArn(), *scheduler.RoleArn())
+	staged.Allow(pipelineGrants(staged, props.Ledger, props.Specs, bus)...)
 
 	// For people, and for whoever starts the embedded cloud.
 	output(stack, "BusName", "Where to put requests, and to listen for reports", bus.EventBusName())
@@ -123,7 +162,10 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	output(stack, "ClusterDLQUrl", "", applied.DeadLetters.QueueUrl())
 	output(stack, "InterruptionQueueUrl", "", interrupted.Queue.QueueUrl())
 	output(stack, "InterruptionDLQUrl", "", interrupted.DeadLetters.QueueUrl())
-	return Automation{Stack: stack, Bus: bus, Cluster: applied, Interruption: interrupted}
+	output(stack, "PipelineFunctionName", "For the Lambda actions of pipelines that ask for clusters", staged.Function.Function.FunctionName())
+	output(stack, "PipelineDLQUrl", "", staged.DeadLetters.QueueUrl())
+	output(stack, "SpecsBucket", "Where to put specs: a file *.yaml, *.yml or *.json is a request", props.Specs.BucketName)
+	return Automation{Stack: stack, Bus: bus, Cluster: applied, Interruption: interrupted, Pipeline: staged}
 }
 
 // interruptionSignals are what AWS says about machines, on the account's default bus.
@@ -163,7 +205,29 @@ func clusterSignals() []constructs.Signal {
 		ID:          "ClusterApplyRequestedRule",
 		Description: "Somebody wants clusters to be what a spec says",
 		Pattern:     pattern(events.KindClusterApplyRequested),
+	}, {
+		ID:          "ClusterDeleteRequestedRule",
+		Description: "Somebody wants a cluster to end, with all that was made for it",
+		Pattern:     pattern(events.KindClusterDeleteRequested),
 	}}
+}
+
+// specSignal is a file in the bucket for specs.
+func specSignal(specs Specs) constructs.Signal {
+	put := pattern(events.KindSpecFileCreated)
+	var endings []any
+	for _, e := range []string{".yaml", ".yml", ".json"} {
+		endings = append(endings, map[string]any{"suffix": e})
+	}
+	put["detail"] = map[string]any{
+		"bucket": map[string]any{"name": []*string{specs.BucketName}},
+		"object": map[string]any{"key": endings},
+	}
+	return constructs.Signal{
+		ID:          "SpecFileCreatedRule",
+		Description: "Somebody has put a spec into the bucket for specs: as if it had been sent",
+		Pattern:     put,
+	}
 }
 
 // pattern matches all events of a kind, as the contract table has it.

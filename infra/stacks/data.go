@@ -3,14 +3,23 @@ package stacks
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/ekspedite/ekspedite/infra/constructs"
 )
 
 // Data is the stack of what must survive.
 type Data struct {
 	Stack awscdk.Stack
-	// Ledger is for use in other stacks.
+	// Ledger and Specs are for use in other stacks.
 	Ledger Ledger
+	Specs  Specs
+}
+
+// Specs is the bucket for specs as other stacks see it.
+type Specs struct {
+	BucketName, BucketARN *string
 }
 
 // Ledger is the table as other stacks see it.
@@ -44,7 +53,32 @@ func NewData(app awscdk.App) Data {
 	return Data{Stack: stack, Ledger: Ledger{
 		TableName: export(stack, "TableName", "ekspedite-table-name", table.TableName()),
 		TableARN:  export(stack, "TableArn", "ekspedite-table-arn", table.TableArn()),
-	}}
+	}, Specs: newSpecs(stack)}
+}
+
+// newSpecs makes the bucket into which users put specs. Each version of a file is a request, and stays as what was asked for.
+func newSpecs(stack awscdk.Stack) Specs {
+	bucket := awss3.NewBucket(stack, jsii.String("Specs"), &awss3.BucketProps{
+		Encryption:        awss3.BucketEncryption_S3_MANAGED,
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
+		EnforceSSL:        jsii.Bool(true),
+		Versioned:         jsii.Bool(true),
+		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+	})
+	resource := bucket.Node().DefaultChild().(awss3.CfnBucket)
+	resource.OverrideLogicalId(jsii.String("Specs"))
+	bucket.Policy().Node().DefaultChild().(awss3.CfnBucketPolicy).OverrideLogicalId(jsii.String("SpecsPolicy"))
+	// The CDK's own way to say this is a Lambda function that says it.
+	resource.AddPropertyOverride(jsii.String("NotificationConfiguration"), map[string]any{
+		"EventBridgeConfiguration": map[string]any{"EventBridgeEnabled": true},
+	})
+	constructs.Suppress(bucket, "AwsSolutions-S1",
+		"Who has put what there is in the bucket's versions, in the ledger and, where data events are on, in CloudTrail. A bucket of access logs would tell less.")
+	return Specs{
+		BucketName: export(stack, "SpecsName", "ekspedite-specs-name", bucket.BucketName()),
+		BucketARN:  export(stack, "SpecsArn", "ekspedite-specs-arn", bucket.BucketArn()),
+	}
 }
 
 // export makes a value available to other stacks, and returns it as they see it. The CDK would do so by itself, under a

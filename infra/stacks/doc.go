@@ -15,9 +15,10 @@ const (
 var Names = []string{DataName, AutomationName}
 
 // Functions are all functions by name: the package below functions/, the zip, the handler.
-var Functions = []string{cluster, interruption}
+var Functions = []string{cluster, interruption, pipeline}
 
 const (
 	cluster      = events.HandlerCluster
 	interruption = events.HandlerInterruption
+	pipeline     = events.HandlerPipeline
 )

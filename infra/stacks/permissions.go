@@ -4,23 +4,33 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 
 	"github.com/ekspedite/ekspedite/infra/constructs"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
-// Everything that a function may do is in this file, and nothing else grants anything. One grant is one purpose. The
-// embedded cloud evaluates these very statements, and reports those that were never used.
+// Everything that a function may do is in the files permissions*.go, and nothing else grants anything. One grant is one
+// purpose. The embedded cloud evaluates these very statements, and reports those that were never used.
+//
+// The cluster function acts in the account's Regions that are named by a parameter. It makes only what carries ekspedite's
+// tag from the first moment, changes and deletes only what carries it, and makes roles only below a path of its own.
 
-// clusterTag is on everything that the cluster function makes, as on everything that eksctl makes, with the cluster's
-// name as its value. It is what tells ekspedite's networks from others in the account.
-const clusterTag = "alpha.eksctl.io/cluster-name"
+// clusterTag is on everything that the cluster function makes, with the cluster's name as its value. It tells what is
+// ekspedite's from all else in the account, and from what eksctl has made, whose own tag is another.
+const clusterTag = fleet.TagCluster
 
-// ec2ARN is the ARN of an EC2 resource of this account and Region.
-func ec2ARN(resource string) string {
-	return "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:" + resource
+// conditions are a grant's conditions, by operator and key.
+type conditions = map[string]map[string]any
+
+// anywhere is the ARN of a resource of this account in any Region. Which Regions, KeepToRegions says.
+func anywhere(service, resource string) string {
+	return "arn:${AWS::Partition}:" + service + ":*:${AWS::AccountId}:" + resource
 }
 
-// eksARN is the ARN of an EKS resource of this account and Region.
-func eksARN(resource string) string {
-	return "arn:${AWS::Partition}:eks:${AWS::Region}:${AWS::AccountId}:" + resource
+// ec2ARNs are the ARNs of all EC2 resources of some types.
+func ec2ARNs(types ...string) (arns []string) {
+	for _, t := range types {
+		arns = append(arns, anywhere("ec2", t+"/*"))
+	}
+	return arns
 }
 
 // iamARN is the ARN of an IAM resource of this account.
@@ -29,13 +39,35 @@ func iamARN(resource string) string {
 }
 
 // tagged is a condition that a tag key is there, with whatever value.
-func tagged(key string) map[string]map[string]any {
-	return map[string]map[string]any{"Null": {key: "false"}}
+func tagged(key string) conditions {
+	return conditions{"Null": {key: "false"}}
 }
 
-// workerGrants are what every function needs to be one.
+// asked wants ekspedite's tag on what is new, ours on what is there.
+var (
+	asked = tagged("aws:RequestTag/" + clusterTag)
+	ours  = tagged("aws:ResourceTag/" + clusterTag)
+)
+
+// with joins conditions: all must hold.
+func with(list ...conditions) conditions {
+	all := conditions{}
+	for _, c := range list {
+		for operator, keys := range c {
+			if all[operator] == nil {
+				all[operator] = map[string]any{}
+			}
+			for k, v := range keys {
+				all[operator][k] = v
+			}
+		}
+	}
+	return all
+}
+
+// workerGrants are what every function with a queue needs.
 func workerGrants(w *constructs.Worker, ledger Ledger, bus awsevents.EventBus) []constructs.Grant {
-	return []constructs.Grant{{
+	return append([]constructs.Grant{{
 		Sid:       "TakeMessages", // Lambda's poller acts as the function
 		Actions:   []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
 		Resources: []string{*w.Queue.QueueArn()},
@@ -55,14 +87,19 @@ func workerGrants(w *constructs.Worker, ledger Ledger, bus awsevents.EventBus) [
 		Sid:       "KeepTheLedger",
 		Actions:   []string{"dynamodb:GetItem", "dynamodb:PutItem"},
 		Resources: []string{*ledger.TableARN},
-	}, {
+	}}, functionGrants(&w.Function, bus)...)
+}
+
+// functionGrants are what every function needs.
+func functionGrants(f *constructs.Function, bus awsevents.EventBus) []constructs.Grant {
+	return []constructs.Grant{{
 		Sid:       "Report",
 		Actions:   []string{"events:PutEvents"},
 		Resources: []string{*bus.EventBusArn()},
 	}, {
 		Sid:       "WriteLogs",
 		Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-		Resources: []string{*w.Logs.LogGroupArn()},
+		Resources: []string{*f.Logs.LogGroupArn()},
 	}, {
 		Sid:       "Trace",
 		Actions:   []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
@@ -75,6 +112,8 @@ func workerGrants(w *constructs.Worker, ledger Ledger, bus awsevents.EventBus) [
 // and eviction are the cluster's to allow, through an access entry for the role.
 func interruptionGrants() []constructs.Grant {
 	const noARN = "Describe calls have no resources to name in EC2 and Auto Scaling."
+	const groups = "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}:autoScalingGroup:*:autoScalingGroupName/*"
+	replace := []string{"autoscaling:DetachInstances", "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"}
 	return []constructs.Grant{{
 		Sid:       "FindInstances",
 		Actions:   []string{"ec2:DescribeInstances"},
@@ -88,180 +127,78 @@ func interruptionGrants() []constructs.Grant {
 	}, {
 		Sid:       "ReachClusters",
 		Actions:   []string{"eks:DescribeCluster"},
-		Resources: []string{eksARN("cluster/*")},
+		Resources: []string{"arn:${AWS::Partition}:eks:${AWS::Region}:${AWS::AccountId}:cluster/*"},
 		Wide:      "The event names an instance, and any cluster of the account may turn out to be its own.",
 	}, {
-		Sid: "ReplaceNodes",
-		Actions: []string{
-			"autoscaling:DetachInstances", "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat",
-		},
-		Resources: []string{"arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}:autoScalingGroup:*:autoScalingGroupName/*"},
+		Sid:       "ReplaceNodes",
+		Actions:   replace,
+		Resources: []string{groups},
 		Wide:      "EKS names the groups of its node groups, with a random part. The condition leaves those of clusters.",
 		When:      tagged("aws:ResourceTag/eks:cluster-name"),
+	}, {
+		Sid:       "ReplaceSelfManagedNodes",
+		Actions:   replace,
+		Resources: []string{groups},
+		Wide:      "The condition leaves the groups that ekspedite has made.",
+		When:      ours,
 	}}
 }
 
-// clusterGrants are what it takes to make a cluster: its network, its roles, the control plane, node groups and access.
-// The roles that it must not touch are ekspedite's own, by ARN.
-func clusterGrants(ledger Ledger, ownRoles ...string) []constructs.Grant {
-	grants := append(networkGrants(), constructs.Grant{
+// pipelineGrants are what it takes to ask for clusters in the name of a pipeline, and to follow what comes of it.
+func pipelineGrants(p *constructs.Invoked, ledger Ledger, specs Specs, bus awsevents.EventBus) []constructs.Grant {
+	return append([]constructs.Grant{{
+		Sid:       "AnswerJobs",
+		Actions:   []string{"codepipeline:PutJobSuccessResult", "codepipeline:PutJobFailureResult"},
+		Resources: []string{"*"},
+		Wide:      "CodePipeline has no resources to name for these actions. Whoever answers needs to know the job's id.",
+	}, {
+		Sid:       "ReadTheLedger",
+		Actions:   []string{"dynamodb:GetItem", "dynamodb:Query"},
+		Resources: []string{*ledger.TableARN},
+	}, {
+		Sid:       "KeepWhatFailed", // Lambda sends it in the function's name
+		Actions:   []string{"sqs:SendMessage"},
+		Resources: []string{*p.DeadLetters.QueueArn()},
+	}, readSpecs(specs)}, functionGrants(&p.Function, bus)...)
+}
+
+func readSpecs(specs Specs) constructs.Grant {
+	return constructs.Grant{
+		Sid:       "ReadSpecs",
+		Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
+		Resources: []string{*specs.BucketARN + "/*"},
+		Wide:      "Files are what users call them.",
+	}
+}
+
+// allowCluster gives the cluster function its policies: its own, and one apart for each area.
+func allowCluster(w *constructs.Worker, ledger Ledger, specs Specs, ownRoles ...string) {
+	self := *w.Role.RoleArn()
+	w.Allow(constructs.Grant{
 		Sid:       "ListClusters", // for the sweep
 		Actions:   []string{"dynamodb:Query"},
 		Resources: []string{*ledger.TableARN},
-	})
-	grants = append(grants, roleGrants(ownRoles)...)
-	return append(grants, eksGrants()...)
+	}, readSpecs(specs), keepToRegions(), keepOffOwnRoles(ownRoles))
+	w.Allow(checkGrants()...)
+	w.AllowApart("Networks", "", networkGrants()...)
+	w.AllowApart("Machines", "", machineGrants()...)
+	w.AllowApart("Removal", "", removalGrants()...)
+	w.AllowApart("Roles", "", roleGrants(self)...)
+	w.AllowApart("RolesUnbounded", unbounded, roleWriteGrants(nil)...)
+	w.AllowApart("RolesBounded", bounded, roleWriteGrants(boundary)...)
+	w.AllowApart("PoliciesOfUsers", hasPolicies, attachGiven())
+	w.AllowApart("RolesOfUsers", hasRoles, passGiven())
+	w.AllowApart("Clusters", "", eksGrants()...)
 }
 
-// networkGrants let EC2 networks be made. What is new has to carry the cluster's tag from its first moment, and only
-// what carries it may be built upon.
-func networkGrants() []constructs.Grant {
-	const ids = "EC2 gives the ids. The condition leaves what is made, or was made, for a cluster."
-	var (
-		vpcs       = ec2ARN("vpc/*")
-		subnets    = ec2ARN("subnet/*")
-		gateways   = ec2ARN("internet-gateway/*")
-		tables     = ec2ARN("route-table/*")
-		addresses  = ec2ARN("elastic-ip/*")
-		nats       = ec2ARN("natgateway/*")
-		everything = []string{vpcs, subnets, gateways, tables, addresses, nats}
-	)
-	return []constructs.Grant{{
-		Sid: "ReadNetworks",
-		Actions: []string{
-			"ec2:DescribeVpcs", "ec2:DescribeVpcAttribute", "ec2:DescribeSubnets", "ec2:DescribeInternetGateways",
-			"ec2:DescribeRouteTables", "ec2:DescribeAvailabilityZones",
-			"ec2:DescribeNatGateways", "ec2:DescribeAddresses",
-		},
+// keepToRegions bounds all of the above, which names any Region. IAM and the price list are global, and the function's own
+// queue and table are where the stack is.
+func keepToRegions() constructs.Grant {
+	return constructs.Grant{
+		Sid: "KeepToRegions", Never: true,
+		Actions:   []string{"autoscaling:*", "ec2:*", "eks:*", "elasticloadbalancing:*", "kms:*", "servicequotas:*", "ssm:*"},
 		Resources: []string{"*"},
-		Wide:      "EC2's describe calls have no resources to name.",
-	}, {
-		Sid: "CreateNetworks",
-		Actions: []string{
-			"ec2:CreateVpc", "ec2:CreateSubnet", "ec2:CreateInternetGateway", "ec2:CreateRouteTable",
-			"ec2:AllocateAddress", "ec2:CreateNatGateway",
-		},
-		Resources: everything,
-		Wide:      ids,
-		When:      tagged("aws:RequestTag/" + clusterTag),
-	}, {
-		// A call is allowed if it is for each resource that it names: the new one by the grant above, the one that it is
-		// made in by this one.
-		Sid:       "CreateWithinNetworks",
-		Actions:   []string{"ec2:CreateSubnet", "ec2:CreateRouteTable", "ec2:CreateNatGateway"},
-		Resources: []string{vpcs, subnets, addresses},
-		Wide:      ids,
-		When:      tagged("aws:ResourceTag/" + clusterTag),
-	}, {
-		Sid: "WireNetworks",
-		Actions: []string{
-			"ec2:ModifyVpcAttribute", "ec2:ModifySubnetAttribute", "ec2:AttachInternetGateway", "ec2:CreateRoute",
-			"ec2:AssociateRouteTable",
-		},
-		Resources: []string{vpcs, subnets, gateways, tables},
-		Wide:      ids,
-		When:      tagged("aws:ResourceTag/" + clusterTag),
-	}, {
-		// Tags can be set while something is made, and never after: else any VPC could be tagged to become a cluster's.
-		Sid:       "TagWhatIsCreated",
-		Actions:   []string{"ec2:CreateTags"},
-		Resources: everything,
-		Wide:      ids,
-		When: map[string]map[string]any{"StringEquals": {"ec2:CreateAction": []string{
-			"CreateVpc", "CreateSubnet", "CreateInternetGateway", "CreateRouteTable",
-			"AllocateAddress", "CreateNatGateway",
-		}}},
-	}}
-}
-
-// roleGrants let the roles of control planes and nodes be made, of nothing but the policies that AWS made for them, and
-// be handed to the services that they are for.
-func roleGrants(ownRoles []string) []constructs.Grant {
-	const byName = "One role for each cluster; their names begin with ekspedite."
-	roles := []string{iamARN("role/ekspedite-*")}
-	attachable := make([]string, 0, len(attachablePolicies))
-	for _, policy := range attachablePolicies {
-		attachable = append(attachable, "arn:${AWS::Partition}:iam::aws:policy/"+policy)
+		Wide:      "It takes away, and gives nothing.",
+		When:      conditions{"StringNotEquals": {"aws:RequestedRegion": regions}},
 	}
-	return []constructs.Grant{{
-		Sid:       "MakeClusterRoles",
-		Actions:   []string{"iam:GetRole", "iam:CreateRole", "iam:TagRole", "iam:ListAttachedRolePolicies"},
-		Resources: roles,
-		Wide:      byName,
-	}, {
-		Sid:       "AttachPoliciesOfAWS",
-		Actions:   []string{"iam:AttachRolePolicy"},
-		Resources: roles,
-		Wide:      byName,
-		When:      map[string]map[string]any{"ArnEquals": {"iam:PolicyARN": attachable}},
-	}, {
-		Sid:       "HandRolesToServices",
-		Actions:   []string{"iam:PassRole"},
-		Resources: roles,
-		Wide:      byName,
-		When: map[string]map[string]any{"StringEquals": {
-			"iam:PassedToService": []string{"eks.amazonaws.com", "ec2.amazonaws.com"},
-		}},
-	}, {
-		Sid:       "SeeRoleOfNodeGroups", // EKS asks for it of whoever creates a node group
-		Actions:   []string{"iam:GetRole"},
-		Resources: []string{iamARN("role/aws-service-role/eks-nodegroup.amazonaws.com/AWSServiceRoleForAmazonEKSNodegroup")},
-	}, {
-		Sid:     "MakeRolesOfServices", // once an account, by whoever makes its first cluster
-		Actions: []string{"iam:CreateServiceLinkedRole"},
-		Resources: []string{
-			iamARN("role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS"),
-			iamARN("role/aws-service-role/eks-nodegroup.amazonaws.com/AWSServiceRoleForAmazonEKSNodegroup"),
-		},
-		When: map[string]map[string]any{"StringEquals": {
-			"iam:AWSServiceName": []string{"eks.amazonaws.com", "eks-nodegroup.amazonaws.com"},
-		}},
-	}, {
-		// The names that CloudFormation gives to ekspedite's own roles begin with ekspedite, too. Without this the function
-		// could attach the control plane's policy, which is not a small one, to itself.
-		Sid:       "KeepOffOwnRoles",
-		Actions:   []string{"iam:AttachRolePolicy", "iam:PassRole", "iam:TagRole"},
-		Resources: ownRoles,
-		Never:     true,
-	}}
-}
-
-// attachablePolicies are the managed policies that control planes and nodes get.
-var attachablePolicies = []string{
-	"AmazonEKSClusterPolicy",             // control plane
-	"AmazonEKSWorkerNodePolicy",          // nodes
-	"AmazonEKS_CNI_Policy",               // nodes: addresses for pods
-	"AmazonEC2ContainerRegistryPullOnly", // nodes: images
-	"AmazonSSMManagedInstanceCore",       // nodes: a shell without SSH
-}
-
-// eksGrants let control planes, node groups and access entries be made and watched.
-func eksGrants() []constructs.Grant {
-	const anyCluster = "Which clusters there are is what requests say."
-	var (
-		clusters   = eksARN("cluster/*")
-		nodeGroups = eksARN("nodegroup/*")
-		entries    = eksARN("access-entry/*")
-	)
-	return []constructs.Grant{{
-		Sid:       "MakeClusters",
-		Actions:   []string{"eks:CreateCluster", "eks:DescribeCluster"},
-		Resources: []string{clusters},
-		Wide:      anyCluster,
-	}, {
-		Sid:       "MakeNodeGroups",
-		Actions:   []string{"eks:CreateNodegroup", "eks:DescribeNodegroup"},
-		Resources: []string{clusters, nodeGroups}, // creating is an action on the cluster
-		Wide:      anyCluster,
-	}, {
-		Sid:       "GiveAccess",
-		Actions:   []string{"eks:CreateAccessEntry", "eks:DescribeAccessEntry"},
-		Resources: []string{clusters, entries},
-		Wide:      anyCluster,
-	}, {
-		Sid:       "TagOnCreation",
-		Actions:   []string{"eks:TagResource"},
-		Resources: []string{clusters, nodeGroups, entries},
-		Wide:      anyCluster,
-	}}
 }

@@ -110,12 +110,5 @@ func (r *Region) oidcProvider(ctx context.Context, cluster string, ref fleet.Ref
 		return fleet.Resource{}, fault.New(fault.NotFound, "cluster %s has no issuer", cluster)
 	}
 	arn := "arn:" + part[1] + ":iam::" + part[4] + ":oidc-provider/" + issuer
-	out, err := r.iam.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &arn})
-	if err != nil {
-		return fleet.Resource{}, classify("iam:GetOpenIDConnectProvider", err)
-	}
-	p := props(*out)
-	have := fleet.Resource{Physical: arn, ARN: arn, Tags: pairs(p, "tags"), Props: p}
-	delete(p, "tags")
-	return have, nil
+	return r.provider(ctx, arn)
 }

@@ -18,18 +18,20 @@ import (
 func (r *Region) removalCalls() map[string]operation {
 	e, i := r.ec2, r.iam
 	return map[string]operation{
-		"ec2:DeleteVpc":                       op(e.DeleteVpc),
-		"ec2:DeleteSubnet":                    op(e.DeleteSubnet),
-		"ec2:DetachInternetGateway":           op(e.DetachInternetGateway),
-		"ec2:DeleteInternetGateway":           op(e.DeleteInternetGateway),
-		"ec2:DeleteRouteTable":                op(e.DeleteRouteTable),
-		"ec2:DeleteSecurityGroup":             op(e.DeleteSecurityGroup),
-		"ec2:RevokeSecurityGroupEgress":       unless(op(e.RevokeSecurityGroupEgress), "InvalidPermission.NotFound"),
-		"ec2:DeleteEgressOnlyInternetGateway": op(e.DeleteEgressOnlyInternetGateway),
-		"ec2:DeleteLaunchTemplate":            op(e.DeleteLaunchTemplate),
-		"ec2:DeleteKeyPair":                   op(e.DeleteKeyPair),
-		"ec2:DeleteNetworkInterface":          op(e.DeleteNetworkInterface),
-		"ec2:TerminateInstances":              op(e.TerminateInstances),
+		"ec2:DeleteVpc":                         op(e.DeleteVpc),
+		"ec2:DeleteSubnet":                      op(e.DeleteSubnet),
+		"ec2:DetachInternetGateway":             op(e.DetachInternetGateway),
+		"ec2:DeleteInternetGateway":             op(e.DeleteInternetGateway),
+		"ec2:DeleteRouteTable":                  op(e.DeleteRouteTable),
+		"ec2:DeleteSecurityGroup":               op(e.DeleteSecurityGroup),
+		"ec2:RevokeSecurityGroupEgress":         unless(op(e.RevokeSecurityGroupEgress), "InvalidPermission.NotFound"),
+		"ec2:DeleteEgressOnlyInternetGateway":   op(e.DeleteEgressOnlyInternetGateway),
+		"ec2:DeleteLaunchTemplate":              op(e.DeleteLaunchTemplate),
+		"ec2:DeleteKeyPair":                     op(e.DeleteKeyPair),
+		"ec2:DeleteNetworkInterface":            op(e.DeleteNetworkInterface),
+		"ec2:TerminateInstances":                op(e.TerminateInstances),
+		"ec2:DetachVpnGateway":                  op(e.DetachVpnGateway),
+		"ec2:DeleteTransitGatewayVpcAttachment": op(e.DeleteTransitGatewayVpcAttachment),
 
 		"iam:DeleteRole":                    op(i.DeleteRole),
 		"iam:DeleteInstanceProfile":         op(i.DeleteInstanceProfile),
@@ -226,6 +228,27 @@ func (r *Region) interfaces(ctx context.Context, cluster fleet.ClusterID, vpcs [
 		err = look(types.Filter{Name: aws.String("vpc-id"), Values: vpcs})
 	}
 	return sortedValues(found), err
+}
+
+// vpnGateways are the virtual private gateways that are attached to some VPCs. Their status is that of the attachment.
+func (r *Region) vpnGateways(ctx context.Context, _ fleet.ClusterID, vpcs []string) (out []fleet.Resource, err error) {
+	if len(vpcs) == 0 {
+		return nil, nil
+	}
+	page, err := r.ec2.DescribeVpnGateways(ctx, &ec2.DescribeVpnGatewaysInput{Filters: []types.Filter{{Name: aws.String("attachment.vpc-id"), Values: vpcs}}})
+	if err != nil {
+		return nil, classify("ec2:DescribeVpnGateways", err)
+	}
+	for _, g := range page.VpnGateways {
+		for _, a := range g.VpcAttachments {
+			if slices.Contains(vpcs, deref(a.VpcId)) && a.State != types.AttachmentStatusDetached {
+				have := left("vpngateway", deref(g.VpnGatewayId), "", g, tagMap(g.Tags))
+				have.Status = string(a.State)
+				out = append(out, have)
+			}
+		}
+	}
+	return out, nil
 }
 
 func sortedValues(m map[string]fleet.Resource) (out []fleet.Resource) {

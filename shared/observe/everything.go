@@ -29,8 +29,13 @@ const (
 )
 
 // Everything reads all that is a cluster's, found by tag, by IAM path and by listing, so that it needs no file. While a
-// removal waits for nothing but the control plane, only that is read.
+// removal waits, and AWS goes on working on all that is waited for, only that is read.
 func (c Clusters) Everything(ctx context.Context, id fleet.ClusterID, scope Scope, h Hints) (cluster.Observation, error) {
+	if scope == ForRemoval && len(h.Waiting) > 0 && len(h.Updates) == 0 {
+		if o, ok, err := c.awaited(ctx, id, h.Waiting); ok || err != nil {
+			return o, err
+		}
+	}
 	o := cluster.Observation{Depth: cluster.Full, Found: map[string][]fleet.Resource{}, Updates: map[string]fleet.Update{}}
 	control, err := c.AWS.Read(ctx, id.Name, fleet.Ref{ID: "cluster", Kind: "cluster", Name: id.Name})
 	if fault.Ignore(err, fault.NotFound) != nil {
@@ -38,10 +43,6 @@ func (c Clusters) Everything(ctx context.Context, id fleet.ClusterID, scope Scop
 	}
 	if err == nil {
 		o.Found["cluster"] = []fleet.Resource{control}
-		if scope == ForRemoval && slices.Equal(h.Waiting, []string{"cluster"}) && slices.Contains([]string{"DELETING", "CREATING"}, control.Status) {
-			o.Depth = cluster.OnlyControl
-			return o, nil
-		}
 	}
 	e := everything{gather: &gather{ctx: ctx}, aws: c.AWS, id: id, o: &o, known: o.Control() != nil}
 	c.updates(e.gather, &o, fleet.ClusterSpec{Name: id.Name, Region: id.Region}, h.Updates)
@@ -61,6 +62,61 @@ func (c Clusters) Everything(ctx context.Context, id fleet.ClusterID, scope Scop
 	}
 	e.details(scope)
 	return o, e.wait()
+}
+
+// awaited reads what a removal waits for. It is false when that is not enough: something has ended, or cannot be read alone.
+func (c Clusters) awaited(ctx context.Context, id fleet.ClusterID, waiting []string) (cluster.Observation, bool, error) {
+	o := cluster.Observation{Depth: cluster.OnlyAwaited, Found: map[string][]fleet.Resource{}, Updates: map[string]fleet.Update{}}
+	e := everything{gather: &gather{ctx: ctx}, aws: c.AWS, id: id, o: &o}
+	var tagged, listed []string
+	for _, name := range waiting {
+		ref := cluster.RefOf(name)
+		switch ref.Kind {
+		case "cluster":
+			ref.Name = id.Name
+			e.one(ref)
+		case "nodegroup", "fargate", "capability":
+			e.one(ref)
+		case "asg":
+			if !slices.Contains(listed, ref.Kind) {
+				listed = append(listed, ref.Kind)
+				e.list(ref.Kind, nil)
+			}
+		case "nat", "endpoint", "transit":
+			if !slices.Contains(tagged, ref.Kind) {
+				tagged = append(tagged, ref.Kind)
+			}
+		default:
+			return o, false, e.wait()
+		}
+	}
+	if len(tagged) > 0 {
+		e.read(func(ctx context.Context) error {
+			list, err := c.AWS.Tagged(ctx, id.Name, tagged)
+			e.add(list)
+			return err
+		})
+	}
+	if err := e.wait(); err != nil {
+		return o, false, err
+	}
+	for _, name := range waiting {
+		if list := o.Found[name]; len(list) != 1 || !cluster.Busy(list[0]) {
+			return o, false, nil
+		}
+	}
+	return o, len(o.Found) == len(waiting), nil
+}
+
+// one reads something by its name. It is not an error that it is gone.
+func (e *everything) one(ref fleet.Ref) {
+	e.read(func(ctx context.Context) error {
+		have, err := e.aws.Read(ctx, e.id.Name, ref)
+		if err == nil {
+			e.add([]fleet.Resource{have})
+		}
+		return fault.Ignore(err, fault.NotFound)
+	})
 }
 
 // everything reads all that is one cluster's.
@@ -98,13 +154,7 @@ func (e *everything) oidc() {
 		e.list("oidc", nil)
 		return
 	}
-	e.read(func(ctx context.Context) error {
-		have, err := e.aws.Read(ctx, e.id.Name, fleet.Ref{ID: "oidc", Kind: "oidc"})
-		if err == nil {
-			e.add([]fleet.Resource{have})
-		}
-		return fault.Ignore(err, fault.NotFound)
-	})
+	e.one(fleet.Ref{ID: "oidc", Kind: "oidc"})
 }
 
 // details reads what follows from what was found: what the roles have; and for a removal what is not ekspedite's own, but

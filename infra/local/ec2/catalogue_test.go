@@ -48,14 +48,25 @@ func TestInstanceTypesFacts(t *testing.T) {
 		"p4d.24xlarge": {VCPU: 96, MaxENI: 60, MaxPods: 737, Cards: 4}, "trn1.32xlarge": {VCPU: 128, MaxENI: 40, MaxPods: 247, Cards: 8},
 		"inf2.xlarge": {VCPU: 4, MaxENI: 4, MaxPods: 58, Cards: 1}, "m7a.medium": {VCPU: 1, MaxENI: 2, MaxPods: 8, Cards: 1},
 		"i4i.large": {VCPU: 2, MaxENI: 3, MaxPods: 29, Cards: 1}, "g5.48xlarge": {VCPU: 192, MaxENI: 7, MaxPods: 345, Cards: 1},
+		"p5.48xlarge": {VCPU: 192, MaxENI: 64, MaxPods: 100, Cards: 32}, "p5en.48xlarge": {VCPU: 192, MaxENI: 64, MaxPods: 198, Cards: 16},
+		"trn2.48xlarge": {VCPU: 192, MaxENI: 32, MaxPods: 100, Cards: 16}, "m8g.large": {VCPU: 2, MaxENI: 3, MaxPods: 29, Cards: 1},
+		"m8g.xlarge": {VCPU: 4, MaxENI: 4, MaxPods: 58, Cards: 1}, "c8g.large": {VCPU: 2, MaxENI: 3, MaxPods: 29, Cards: 1},
+		"r8g.large": {VCPU: 2, MaxENI: 3, MaxPods: 29, Cards: 1},
 	} {
 		if got := catalogue[name]; got.VCPU != want.VCPU || got.MaxENI != want.MaxENI || got.MaxPods != want.MaxPods || got.Cards != want.Cards {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	for name, class := range map[string]string{"m5.large": "standard", "i4i.large": "standard", "inf1.xlarge": "inf", "g5.xlarge": "g", "p3.2xlarge": "p", "trn1.2xlarge": "trn", "t3.micro": "standard"} {
+	for name, class := range map[string]string{"m5.large": "standard", "i4i.large": "standard", "inf1.xlarge": "inf", "g5.xlarge": "g", "p3.2xlarge": "p", "trn1.2xlarge": "trn", "p5en.48xlarge": "p", "trn2.48xlarge": "trn", "r8g.large": "standard", "t3.micro": "standard"} {
 		if got := catalogue[name].class(); got != class {
 			t.Errorf("%s counts as %s, want %s", name, got, class)
+		}
+	}
+	for name, want := range map[string]Accelerators{
+		"p5.48xlarge": {8, "H100", "NVIDIA", 81920, 0}, "p5en.48xlarge": {8, "H200", "NVIDIA", 144384, 0}, "trn2.48xlarge": {16, "Trainium2", "AWS", 98304, 8},
+	} {
+		if got := catalogue[name].Accelerators; got != want || !catalogue[name].scarce() {
+			t.Errorf("%s has %+v", name, got)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,6 +14,7 @@ type cidrBlock struct {
 	id      string // vpc-cidr-assoc-… or subnet-cidr-assoc-…
 	prefix  netip.Prefix
 	settled time.Time // it is associating before
+	pool    string    // of the account's own IPv6 addresses; empty: Amazon's
 }
 
 func (b cidrBlock) state() string {
@@ -51,10 +51,10 @@ type associateVPCCidrIn struct {
 	NetworkBorderGroup          string            `query:"Ipv6CidrBlockNetworkBorderGroup"`
 	Ipv4IpamPoolID              *form.Unsupported `query:"Ipv4IpamPoolId"`
 	Ipv4NetmaskLength           *form.Unsupported
-	Ipv6CidrBlock               *form.Unsupported // of the customer's own pool
+	Ipv6Pool                    string
+	Ipv6CidrBlock               string
 	Ipv6IpamPoolID              *form.Unsupported `query:"Ipv6IpamPoolId"`
 	Ipv6NetmaskLength           *form.Unsupported
-	Ipv6Pool                    *form.Unsupported
 }
 
 type vpcCidrOut struct {
@@ -85,43 +85,34 @@ func (b cidrBlock) xml() cidrAssociationXML {
 	return cidrAssociationXML{b.id, b.prefix.String(), blockStateXML{b.state()}}
 }
 
-// ipv6XML shows an IPv6 block of a VPC, or of a subnet if vpc is false. EC2 picks a VPC's block while it associates it.
+// ipv6XML shows an IPv6 block of a VPC, or of a subnet if vpc is false. EC2 picks a VPC's block while it associates it, unless
+// it is the account's own.
 func (s *Service) ipv6XML(b cidrBlock, vpc bool) ipv6AssociationXML {
 	x := ipv6AssociationXML{AssociationID: b.id, State: blockStateXML{b.state()}, AddressAttribute: "public", Source: "amazon"}
 	if vpc {
 		x.NetworkBorderGroup, x.Ipv6Pool = s.w.Region, "Amazon"
+		set(&x.Ipv6Pool, b.pool)
 	}
-	if !vpc || x.State.State == "associated" {
+	if b.pool != "" {
+		x.Source = "byoip"
+	}
+	if !vpc || b.pool != "" || x.State.State == "associated" {
 		x.Ipv6CidrBlock = b.prefix.String()
 	}
 	return x
 }
 
-// amazonIPv6 gives out a /56 of 2001:db8::/32, which is for documentation and routes nowhere.
-func (s *Service) amazonIPv6() netip.Prefix {
-	for {
-		h := s.w.Hex(6)
-		p := netip.MustParsePrefix(fmt.Sprintf("2001:db8:%s:%s00::/56", h[:4], h[4:6]))
-		taken := slices.ContainsFunc(all[*vpc](s), func(v *vpc) bool {
-			return slices.ContainsFunc(v.v6, func(b cidrBlock) bool { return b.prefix == p })
-		})
-		if !taken {
-			return p
-		}
-	}
-}
-
 // addBlock gives a VPC a range, with its local routes. The lock is held.
-func (s *Service) addBlock(v *vpc, p netip.Prefix, settled time.Time) cidrBlock {
-	b := cidrBlock{"vpc-cidr-assoc-" + s.w.Hex(17), p, settled}
-	if p.Addr().Is4() {
+func (s *Service) addBlock(v *vpc, b cidrBlock) cidrBlock {
+	b.id = "vpc-cidr-assoc-" + s.w.Hex(17)
+	if b.prefix.Addr().Is4() {
 		v.v4 = append(v.v4, b)
 	} else {
 		v.v6 = append(v.v6, b)
 	}
 	for _, t := range all[*routeTable](s) {
 		if t.vpc == v {
-			t.routes = append(t.routes, route{cidr: p, target: "local"})
+			t.routes = append(t.routes, route{cidr: b.prefix, target: "local"})
 		}
 	}
 	return b
@@ -153,18 +144,17 @@ func (s *Service) associateVPCCidr(in *associateVPCCidrIn) (*vpcCidrOut, error) 
 	if err != nil {
 		return nil, err
 	}
-	settled := time.Now().Add(s.w.Profile.Settle)
+	six, err := s.wantedIPv6(wantsIPv6{in.AmazonProvidedIpv6CidrBlock, in.NetworkBorderGroup, in.Ipv6Pool, in.Ipv6CidrBlock})
 	switch {
-	case in.CidrBlock != "" && in.AmazonProvidedIpv6CidrBlock:
-		return nil, wire.Errf("InvalidParameterCombination", "Only one of CidrBlock and AmazonProvidedIpv6CidrBlock may be specified.")
-	case in.AmazonProvidedIpv6CidrBlock:
-		if in.NetworkBorderGroup != "" && in.NetworkBorderGroup != s.w.Region {
-			return nil, wire.Errf("NotImplemented", "the embedded cloud does not implement Ipv6CidrBlockNetworkBorderGroup %q", in.NetworkBorderGroup).WithStatus(501)
-		}
+	case err != nil:
+		return nil, err
+	case in.CidrBlock != "" && six.prefix.IsValid():
+		return nil, wire.Errf("InvalidParameterCombination", "Only one of CidrBlock, AmazonProvidedIpv6CidrBlock and Ipv6Pool may be specified.")
+	case six.prefix.IsValid():
 		if len(v.v6) >= maxVPCBlocks {
 			return nil, tooManyBlocks(v)
 		}
-		x := s.ipv6XML(s.addBlock(v, s.amazonIPv6(), settled), true)
+		x := s.ipv6XML(s.addBlock(v, six), true)
 		return &vpcCidrOut{VpcID: v.id, IPv6: &x}, nil
 	case in.CidrBlock == "":
 		return nil, missing("cidrBlock")
@@ -180,7 +170,7 @@ func (s *Service) associateVPCCidr(in *associateVPCCidrIn) (*vpcCidrOut, error) 
 	case restricted(v.cidr, p):
 		return nil, wire.Errf("InvalidVpc.Range", "The CIDR '%s' is restricted. Use a CIDR from the same private address range as the current VPC CIDR, or use a publicly-routable CIDR. For additional restrictions, see https://docs.aws.amazon.com/AmazonVPC/latest/UserGuide/VPC_Subnets.html", in.CidrBlock)
 	}
-	x := s.addBlock(v, p, settled).xml()
+	x := s.addBlock(v, cidrBlock{prefix: p, settled: time.Now().Add(s.w.Profile.Settle)}).xml()
 	return &vpcCidrOut{VpcID: v.id, IPv4: &x}, nil
 }
 

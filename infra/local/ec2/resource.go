@@ -39,6 +39,7 @@ var (
 	kindInterface = kindOf("network-interface", "eni-", "InvalidNetworkInterfaceID", "networkInterface ID")
 	kindInstance  = kindOf("instance", "i-", "InvalidInstanceID", "instance ID")
 	kindEgress    = kindOf("egress-only-internet-gateway", "eigw-", "InvalidEgressOnlyInternetGatewayId", "egressOnlyInternetGateway ID")
+	kindVPN       = kindOf("vpn-gateway", "vgw-", "InvalidVpnGatewayID", "vpnGateway ID")
 	kindEndpoint  = kindOf("vpc-endpoint", "vpce-", "InvalidVpcEndpointId", "Vpc Endpoint Id")
 	kindVolume    = &kind{name: "volume", prefix: "vol-", bad: "InvalidParameterValue", notFound: func(ids []string) *wire.Error {
 		return wire.Errf("InvalidVolume.NotFound", "The volume '%s' does not exist.", ids[0])
@@ -53,15 +54,21 @@ var (
 	kindNAT = &kind{name: "natgateway", prefix: "nat-", bad: "NatGatewayMalformed", notFound: func(ids []string) *wire.Error {
 		return wire.Errf("NatGatewayNotFound", "NatGateway %s was not found", ids[0])
 	}}
+	kindTransit = &kind{name: "transit-gateway", prefix: "tgw-", bad: "InvalidTransitGatewayID.Malformed", notFound: func(ids []string) *wire.Error {
+		return wire.Errf("InvalidTransitGatewayID.NotFound", "Transit Gateway %s was deleted or does not exist.", ids[0])
+	}}
+	kindTransitAttachment = &kind{name: "transit-gateway-attachment", prefix: "tgw-attach-", bad: "InvalidTransitGatewayAttachmentID.Malformed", notFound: func(ids []string) *wire.Error {
+		return wire.Errf("InvalidTransitGatewayAttachmentID.NotFound", "Transit Gateway Attachment %s was deleted or does not exist.", ids[0])
+	}}
 	kindTemplate = &kind{name: "launch-template", prefix: "lt-", bad: "InvalidLaunchTemplateId.Malformed", notFound: func(ids []string) *wire.Error {
 		return wire.Errf("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", ids[0])
 	}}
 )
 
-// kinds are all of them, for ids of which only the form is known.
+// kinds are all of them, for ids of which only the form is known: the last whose prefix fits.
 var kinds = []*kind{
 	kindVPC, kindSubnet, kindIGW, kindEgress, kindRoutes, kindAddress, kindInterface, kindInstance, kindGroup, kindRule, kindNAT, kindEndpoint,
-	kindVolume, kindKey, kindPlacement, kindTemplate, kindFleet,
+	kindVolume, kindKey, kindPlacement, kindTemplate, kindFleet, kindVPN, kindTransit, kindTransitAttachment,
 }
 
 // record is what all resources have.

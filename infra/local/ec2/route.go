@@ -13,7 +13,7 @@ import (
 type route struct {
 	cidr       netip.Prefix // not valid in a gateway endpoint's route, which has a prefix list
 	prefixList string
-	target     string // "local", igw-…, nat-…, eigw-… or vpce-…
+	target     string // "local", igw-…, vgw-…, tgw-…, nat-…, eigw-… or vpce-…
 }
 
 type routeIn struct {
@@ -24,9 +24,9 @@ type routeIn struct {
 	GatewayID                   string            `query:"GatewayId"`
 	NatGatewayID                string            `query:"NatGatewayId"`
 	EgressOnlyInternetGatewayID string            `query:"EgressOnlyInternetGatewayId"`
+	TransitGatewayID            string            `query:"TransitGatewayId"`
 	DestinationPrefixListID     *form.Unsupported `query:"DestinationPrefixListId"`
 	VpcEndpointID               *form.Unsupported `query:"VpcEndpointId"`
-	TransitGatewayID            *form.Unsupported `query:"TransitGatewayId"`
 	LocalGatewayID              *form.Unsupported `query:"LocalGatewayId"`
 	LocalTarget                 *form.Unsupported
 	CarrierGatewayID            *form.Unsupported `query:"CarrierGatewayId"`
@@ -44,6 +44,7 @@ type routeXML struct {
 	GatewayID                string `xml:"gatewayId,omitempty"`
 	NatGatewayID             string `xml:"natGatewayId,omitempty"`
 	EgressGatewayID          string `xml:"egressOnlyInternetGatewayId,omitempty"`
+	TransitGatewayID         string `xml:"transitGatewayId,omitempty"`
 	Origin                   string `xml:"origin"`
 	State                    string `xml:"state"`
 }
@@ -105,12 +106,18 @@ func (s *Service) routeXML(t *routeTable, r route) routeXML {
 		leads = target.state == "available" || target.state == "pending"
 	case *egressGateway, *endpoint:
 		leads = true
+	case *vpnGateway:
+		leads = target.vpc == t.vpc && target.attachment == "attached"
+	case *transitGateway:
+		leads = s.reaches(target, t.vpc)
 	}
 	switch {
 	case strings.HasPrefix(r.target, kindNAT.prefix):
 		x.NatGatewayID = r.target
 	case strings.HasPrefix(r.target, kindEgress.prefix):
 		x.EgressGatewayID = r.target
+	case strings.HasPrefix(r.target, kindTransit.prefix):
+		x.TransitGatewayID = r.target
 	default:
 		x.GatewayID = r.target
 	}
@@ -144,7 +151,7 @@ func (in *routeIn) to() (netip.Prefix, error) {
 // target finds where a request's route leads. The lock is held.
 func (s *Service) target(t *routeTable, in *routeIn, ipv6 bool) (string, error) {
 	given := 0
-	for _, id := range []string{in.GatewayID, in.NatGatewayID, in.EgressOnlyInternetGatewayID} {
+	for _, id := range []string{in.GatewayID, in.NatGatewayID, in.EgressOnlyInternetGatewayID, in.TransitGatewayID} {
 		if id != "" {
 			given++
 		}
@@ -152,6 +159,19 @@ func (s *Service) target(t *routeTable, in *routeIn, ipv6 bool) (string, error) 
 	switch {
 	case given > 1:
 		return "", wire.Errf("InvalidParameterCombination", "Only one route target may be specified.")
+	case strings.HasPrefix(in.GatewayID, kindVPN.prefix):
+		g, err := s.vpnGateway(in.GatewayID)
+		if err == nil && !g.holds(t.vpc) {
+			err = invalid("route table %s and network gateway %s belong to different networks", t.id, g.id)
+		}
+		return in.GatewayID, err
+	case in.TransitGatewayID != "":
+		// EC2 says so of a gateway that exists, too, as long as it does not reach the VPC.
+		g, err := get[*transitGateway](s, kindTransit, in.TransitGatewayID)
+		if err != nil || !s.reaches(g, t.vpc) {
+			return "", wire.Errf("InvalidTransitGatewayID.NotFound", "The transitGateway ID '%s' does not exist", in.TransitGatewayID)
+		}
+		return g.id, nil
 	case in.GatewayID != "":
 		g, err := get[*gateway](s, kindIGW, in.GatewayID)
 		if err != nil {

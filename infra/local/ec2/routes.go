@@ -15,6 +15,7 @@ type routeTable struct {
 	mainID       string // the main association's
 	routes       []route
 	associations []association
+	propagating  []*vpnGateway // whose connections' routes the table would get
 }
 
 type association struct {
@@ -43,6 +44,7 @@ type routeTableXML struct {
 	OwnerID      string           `xml:"ownerId"`
 	Routes       []routeXML       `xml:"routeSet>item"`
 	Associations []associationXML `xml:"associationSet>item"`
+	Propagating  []propagatingXML `xml:"propagatingVgwSet>item"`
 	Tags         []tag            `xml:"tagSet>item"`
 }
 
@@ -102,8 +104,9 @@ var routeTableFilters = filters[*routeTable]{
 	"route.destination-cidr-block":          func(t *routeTable) []string { return t.destinations(func(r route) bool { return r.cidr.Addr().Is4() }) },
 	"route.destination-ipv6-cidr-block":     func(t *routeTable) []string { return t.destinations(func(r route) bool { return r.cidr.Addr().Is6() }) },
 	"route.destination-prefix-list-id":      func(t *routeTable) []string { return t.destinations(func(r route) bool { return r.prefixList != "" }) },
-	"route.gateway-id":                      func(t *routeTable) []string { return append(t.targets(kindIGW, kindEndpoint), "local") },
+	"route.gateway-id":                      func(t *routeTable) []string { return append(t.targets(kindIGW, kindVPN, kindEndpoint), "local") },
 	"route.nat-gateway-id":                  func(t *routeTable) []string { return t.targets(kindNAT) },
+	"route.transit-gateway-id":              func(t *routeTable) []string { return t.targets(kindTransit) },
 	"route.egress-only-internet-gateway-id": func(t *routeTable) []string { return t.targets(kindEgress) },
 }
 
@@ -165,6 +168,9 @@ func (s *Service) routeTableXML(t *routeTable) routeTableXML {
 	}
 	for _, a := range t.associations {
 		x.Associations = append(x.Associations, associationXML{ID: a.id, RouteTableID: t.id, SubnetID: a.subnet.id, State: "associated"})
+	}
+	for _, g := range t.propagating {
+		x.Propagating = append(x.Propagating, propagatingXML{g.id})
 	}
 	return x
 }

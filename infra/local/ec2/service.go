@@ -71,9 +71,9 @@ func New(w *world.World, events Events, opts Options) *Service {
 func (s *Service) API() *wire.Service {
 	return &wire.Service{
 		Name: "ec2", Protocol: wire.EC2Query, XMLNamespace: "http://ec2.amazonaws.com/doc/2016-11-15/",
-		Ops: slices.Concat(s.placementOps(), s.zoneOps(), s.tagOps(), s.vpcOps(), s.cidrOps(), s.subnetOps(), s.gatewayOps(), s.egressOps(), s.natOps(), s.addressOps(),
+		Ops: slices.Concat(s.placementOps(), s.zoneOps(), s.tagOps(), s.vpcOps(), s.cidrOps(), s.subnetOps(), s.gatewayOps(), s.egressOps(), s.vpnOps(), s.transitOps(), s.transitAttachmentOps(), s.natOps(), s.addressOps(),
 			s.routeOps(), s.routeChangeOps(), s.endpointOps(), s.securityGroupOps(), s.ruleOps(), s.interfaceOps(), s.attachmentOps(), s.templateOps(), s.templateVersionOps(), s.instanceOps(),
-			s.fleetOps(), s.volumeOps(), s.imageOps(), s.keyOps(), s.placementGroupOps()),
+			s.fleetOps(), s.volumeOps(), s.imageOps(), s.keyOps(), s.placementGroupOps(), s.peeringOps()),
 	}
 }
 

@@ -60,7 +60,8 @@ func (s *Service) giveIPv6(n *subnet, cidr string) error {
 			return wire.Errf("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", cidr)
 		}
 	}
-	n.v6 = &cidrBlock{"subnet-cidr-assoc-" + s.w.Hex(17), p, time.Now().Add(s.w.Profile.Settle)}
+	of := slices.IndexFunc(n.vpc.v6, func(b cidrBlock) bool { return b.prefix.Overlaps(p) })
+	n.v6 = &cidrBlock{"subnet-cidr-assoc-" + s.w.Hex(17), p, time.Now().Add(s.w.Profile.Settle), n.vpc.v6[of].pool}
 	return nil
 }
 

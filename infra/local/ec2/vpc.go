@@ -3,7 +3,6 @@ package ec2
 import (
 	"net/netip"
 	"strconv"
-	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/ec2/form"
 	"github.com/ekspedite/ekspedite/infra/local/wire"
@@ -25,8 +24,8 @@ type createVPCIn struct {
 	NetworkBorderGroup          string            `query:"Ipv6CidrBlockNetworkBorderGroup"`
 	Ipv4IpamPoolID              *form.Unsupported `query:"Ipv4IpamPoolId"`
 	Ipv4NetmaskLength           *form.Unsupported
-	Ipv6Pool                    *form.Unsupported
-	Ipv6CidrBlock               *form.Unsupported
+	Ipv6Pool                    string
+	Ipv6CidrBlock               string
 	Ipv6IpamPoolID              *form.Unsupported `query:"Ipv6IpamPoolId"`
 	Ipv6NetmaskLength           *form.Unsupported
 	VpcEncryptionControl        *form.Unsupported
@@ -161,9 +160,6 @@ func (s *Service) createVPC(in *createVPCIn) (*vpcOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.NetworkBorderGroup != "" && in.NetworkBorderGroup != s.w.Region {
-		return nil, wire.Errf("NotImplemented", "the embedded cloud does not implement Ipv6CidrBlockNetworkBorderGroup %q", in.NetworkBorderGroup).WithStatus(501)
-	}
 	if in.InstanceTenancy != "" && in.InstanceTenancy != "default" {
 		return nil, wire.Errf("NotImplemented", "the embedded cloud does not implement InstanceTenancy %q of CreateVpc", in.InstanceTenancy).WithStatus(501)
 	}
@@ -179,10 +175,14 @@ func (s *Service) createVPC(in *createVPCIn) (*vpcOut, error) {
 	if len(all[*vpc](s)) >= s.quota(QuotaVPCs) {
 		return nil, wire.Errf("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 	}
+	six, err := s.wantedIPv6(wantsIPv6{in.AmazonProvidedIpv6CidrBlock, in.NetworkBorderGroup, in.Ipv6Pool, in.Ipv6CidrBlock})
+	if err != nil {
+		return nil, err
+	}
 	v := &vpc{cidr: cidr, dnsSupport: true, dhcp: "dopt-" + s.w.Hex(17)}
-	s.addBlock(v, cidr, time.Time{})
-	if in.AmazonProvidedIpv6CidrBlock {
-		s.addBlock(v, s.amazonIPv6(), time.Now().Add(s.w.Profile.Settle))
+	s.addBlock(v, cidrBlock{prefix: cidr})
+	if six.prefix.IsValid() {
+		s.addBlock(v, six)
 	}
 	s.add(kindVPC, v, tags)
 	s.newRouteTable(v, nil, true)
@@ -211,6 +211,10 @@ func (s *Service) deleteVPC(in *vpcIn) (*done, error) {
 			blocked = r.vpc == v
 		case *endpoint:
 			blocked = r.vpc == v
+		case *vpnGateway:
+			blocked = r.holds(v)
+		case *transitAttachment:
+			blocked = r.vpc == v && r.state != "deleted"
 		case *routeTable:
 			if r.vpc == v && r.main {
 				own = append(own, r)

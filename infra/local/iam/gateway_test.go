@@ -74,10 +74,17 @@ func TestServiceLinkedRolesAndUser(t *testing.T) {
 		"<Code>NotImplemented</Code>":    {"Action": {"CreateServiceLinkedRole"}, "AWSServiceName": {"batch.amazonaws.com"}},
 		"<Code>UnmodifiableEntity":       {"Action": {"DeleteRole"}, "RoleName": {"AWSServiceRoleForAutoScaling"}},
 		":root</Arn>":                    {"Action": {"GetUser"}},
-		"iam:CreateUser":                 {"Action": {"CreateUser"}},
+		"iam:CreateGroup":                {"Action": {"CreateGroup"}},
+		"<Code>ValidationError":          {"Action": {"CreateUser"}},
 	} {
 		if _, body := call(t, s, form); !strings.Contains(body, want) {
 			t.Errorf("%v: %s lacks %s", form, body, want)
+		}
+	}
+	for _, step := range [][2]string{{"GetUser", "<Code>NoSuchEntity"}, {"CreateUser", "<Arn>arn:aws:iam::123456789012:user/dev</Arn>"}, {"CreateUser", "<Code>EntityAlreadyExists"},
+		{"GetUser", "<UserName>dev</UserName>"}, {"DeleteUser", "DeleteUserResponse"}, {"DeleteUser", "<Code>NoSuchEntity"}} {
+		if _, body := call(t, s, url.Values{"Action": {step[0]}, "UserName": {"dev"}}); !strings.Contains(body, step[1]) {
+			t.Errorf("%s: %s lacks %s", step[0], body, step[1])
 		}
 	}
 }

@@ -41,6 +41,7 @@ type Service struct {
 	policies  map[string]*managed // customer managed, by ARN
 	profiles  map[string]*profile
 	providers map[string]*oidcProvider // by ARN
+	users     map[string]user          // by name
 	sessions  map[string]*session      // by access key id
 	deletions map[string]bool          // tasks of DeleteServiceLinkedRole
 	used      map[Grant]int            // Calls is 0 in the keys
@@ -111,7 +112,7 @@ func New(w *world.World, opts Options) *Service {
 	}
 	return &Service{
 		w: w, opts: opts, roles: map[string]*role{}, policies: map[string]*managed{}, profiles: map[string]*profile{},
-		providers: map[string]*oidcProvider{}, sessions: map[string]*session{}, deletions: map[string]bool{}, used: map[Grant]int{}, denials: map[Denial]int{},
+		providers: map[string]*oidcProvider{}, users: map[string]user{}, sessions: map[string]*session{}, deletions: map[string]bool{}, used: map[Grant]int{}, denials: map[Denial]int{},
 	}
 }
 

@@ -142,6 +142,9 @@ func (b *builder) degraded(r *resource, have fleet.Resource) {
 		r.state, r.detail = pending, because("add-on "+r.Name+" to be healthy", have.Issues)
 		return
 	}
+	if !slices.ContainsFunc(b.list, isCompute) {
+		return // only Auto Mode could run it: when it makes nodes, and whether, is not ours to know
+	}
 	r.state, r.detail = failed, because("add-on "+r.Name+" is DEGRADED", have.Issues)
 }
 

@@ -155,7 +155,7 @@ func (b *builder) assumed(kind string) bool {
 
 // working are statuses of what AWS has not finished; broken ones need somebody.
 var (
-	working = []string{"CREATING", "pending", "PENDING", "UPDATING", "DELETING", "deleting", "IN_PROGRESS"}
+	working = []string{"CREATING", "pending", "PENDING", "UPDATING", "DELETING", "deleting", "IN_PROGRESS", "modifying", "attaching", "detaching"}
 	broken  = []string{"FAILED", "CREATE_FAILED", "DELETE_FAILED", "failed", "UPDATE_FAILED", "rejected", "expired"}
 )
 

@@ -44,7 +44,7 @@ type caller func(b *builder, r removal, id string, have fleet.Resource) plan.Cal
 var running = []string{"nodegroup", "fargate", "asg", "instance"}
 
 // inNetwork are the kinds that use addresses of the VPC, which they give back when they are gone.
-var inNetwork = []string{"cluster", "endpoint", "nat", "balancer", "classic", "interface", "asg", "instance"}
+var inNetwork = []string{"cluster", "endpoint", "nat", "balancer", "classic", "interface", "asg", "instance", "transit"}
 
 const (
 	noNetwork = "a network is not taken apart under a running cluster"
@@ -95,13 +95,20 @@ var removals = []removal{
 	}},
 	{kind: "nat", noun: "NAT gateway", area: "network", after: append([]string{"cluster"}, running...), takes: 2 * time.Minute, stays: noNetwork, call: deletes("ec2:DeleteNatGateway", "natGatewayId")},
 	{kind: "address", noun: "address", area: "network", after: []string{"nat"}, stays: noNetwork, call: deletes("ec2:ReleaseAddress", "allocationId")},
+	{kind: "transit", noun: "attachment to a transit gateway", area: "network", after: append([]string{"cluster"}, running...), takes: time.Minute, stays: noNetwork,
+		call: deletes("ec2:DeleteTransitGatewayVpcAttachment", "transitGatewayAttachmentId")},
+	// Of the user's, which only lets go of the VPC.
+	{kind: "vpngateway", noun: "virtual private gateway", area: "network", after: append([]string{"cluster"}, running...), call: func(b *builder, _ removal, id string, have fleet.Resource) plan.Call {
+		vpc := b.attachedTo(have)
+		return b.call(plan.Delete, id, "ec2:DetachVpnGateway", "detach virtual private gateway "+have.Physical+" from "+vpc, fleet.Props{"vpnGatewayId": have.Physical, "vpcId": vpc})
+	}},
 	{kind: "subnet", noun: "subnet", area: "network", after: inNetwork, stays: noNetwork, call: deletes("ec2:DeleteSubnet", "subnetId")},
 	{kind: "routes", noun: "route table", area: "network", after: []string{"subnet", "endpoint", "nat"}, stays: noNetwork, call: deletes("ec2:DeleteRouteTable", "routeTableId")},
 	{kind: "egress", noun: "egress-only internet gateway", area: "network", after: []string{"routes"}, stays: noNetwork, call: deletes("ec2:DeleteEgressOnlyInternetGateway", "egressOnlyInternetGatewayId")},
 	{kind: "igw", noun: "internet gateway", area: "network", after: []string{"subnet", "address"}, stays: noNetwork, first: (*builder).detached, call: deletes("ec2:DeleteInternetGateway", "internetGatewayId")},
 	{kind: "sg", noun: "security group", area: "network", after: append([]string{"template"}, inNetwork...), call: deletes("ec2:DeleteSecurityGroup", "groupId")},
 	{kind: "kubesg", noun: "security group", area: "left by Kubernetes", after: inNetwork, call: deletes("ec2:DeleteSecurityGroup", "groupId")},
-	{kind: "vpc", noun: "VPC", area: "network", after: []string{"subnet", "routes", "egress", "igw", "sg", "kubesg", "address"}, stays: noNetwork, call: deletes("ec2:DeleteVpc", "vpcId")},
+	{kind: "vpc", noun: "VPC", area: "network", after: []string{"subnet", "routes", "egress", "igw", "sg", "kubesg", "address", "transit", "vpngateway"}, stays: noNetwork, call: deletes("ec2:DeleteVpc", "vpcId")},
 }
 
 // removalOf is what is known of a kind; nil if nobody takes it away.
@@ -127,13 +134,13 @@ func before(kind string) (out []string) {
 }
 
 // TaggedKinds are all kinds that are found by the cluster's tag.
-func TaggedKinds() []string { return slices.Clone(taggedKinds) }
+func TaggedKinds() []string { return union(slices.Clone(taggedKinds), []string{idTransit}) }
 
 // ListedKinds are the kinds that are found by listing what there is, beside the control plane and the OIDC provider. What
 // goes with the control plane is only asked for with all.
 func ListedKinds(all bool) (out []string) {
 	for _, r := range removals {
-		if slices.Contains(taggedKinds, r.kind) || slices.Contains(strange, r.kind) || r.kind == idCluster || r.kind == idOIDC || r.withCluster && !all {
+		if slices.Contains(TaggedKinds(), r.kind) || slices.Contains(strange, r.kind) || r.kind == idCluster || r.kind == idOIDC || r.withCluster && !all {
 			continue
 		}
 		out = append(out, r.kind)

@@ -112,9 +112,9 @@ func mark(g fleet.NodeGroupSpec) string {
 	if g.SelfManaged {
 		in["labels"], in["taints"], in["image"], in["private"] = g.Labels, g.Taints, imageOf(g), g.Private
 		in["role"] = []string{g.IAM.RoleARN, g.IAM.RoleName, g.IAM.ProfileARN}
-		if one := oneType(g); one != "" {
-			in["type"] = one
-		}
+	}
+	if one := oneType(g); one != "" {
+		in["type"] = one
 	}
 	text, err := json.Marshal(in)
 	if err != nil {

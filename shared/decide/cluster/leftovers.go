@@ -22,7 +22,7 @@ type leftovers struct {
 }
 
 // strange are the kinds that are not ekspedite's own.
-var strange = []string{"balancer", "classic", "volume", "instance", "kubesg", "interface"}
+var strange = []string{"balancer", "classic", "volume", "instance", "kubesg", "interface", "vpngateway"}
 
 // of tells whether a resource is a leftover.
 func (leftovers) of(have fleet.Resource) bool { return slices.Contains(strange, have.Kind) }
@@ -77,6 +77,10 @@ func (b *builder) leftovers() leftovers {
 			b.leftGroup(&rest, have, ofKubernetes, here)
 		case "interface":
 			b.leftInterface(&rest, have, here)
+		case "vpngateway":
+			if b.attachedTo(have) != "" {
+				rest.dangling = append(rest.dangling, have)
+			}
 		}
 	}
 	return rest
@@ -128,6 +132,16 @@ func (b *builder) advice(have fleet.Resource, working bool) string {
 func (b *builder) within(have fleet.Resource) bool {
 	vpc := fleet.Text(have.Props, "vpcId")
 	return vpc != "" && slices.ContainsFunc(b.o.Found[idVPC], func(v fleet.Resource) bool { return v.Physical == vpc })
+}
+
+// attachedTo is the VPC of ekspedite's that a virtual private gateway is attached to; "" without.
+func (b *builder) attachedTo(gateway fleet.Resource) string {
+	for _, a := range fleet.Items(gateway.Props, "vpcAttachments") {
+		if b.within(fleet.Resource{Props: a}) && fleet.Text(a, "state") != "detached" {
+			return fleet.Text(a, "vpcId")
+		}
+	}
+	return ""
 }
 
 func (b *builder) leftBalancer(rest *leftovers, have fleet.Resource, ofKubernetes, here, working bool) {
@@ -182,11 +196,11 @@ func (b *builder) ownInterface(have fleet.Resource) bool {
 		return true
 	}
 	switch fleet.Text(have.Props, "interfaceType") {
-	case "nat_gateway", "natGateway", "vpc_endpoint", "network_load_balancer", "gateway_load_balancer_endpoint":
+	case "nat_gateway", "natGateway", "vpc_endpoint", "network_load_balancer", "gateway_load_balancer_endpoint", "transit_gateway":
 		return true // what they belong to is judged by itself
 	}
 	text := fleet.Text(have.Props, "description")
-	for _, prefix := range []string{"Amazon EKS ", "aws-K8S-", "aws-k8s-", "ELB ", "VPC Endpoint Interface ", "Interface for NAT Gateway "} {
+	for _, prefix := range []string{"Amazon EKS ", "aws-K8S-", "aws-k8s-", "ELB ", "VPC Endpoint Interface ", "Interface for NAT Gateway ", "Network Interface for Transit Gateway Attachment "} {
 		if strings.HasPrefix(text, prefix) {
 			return true
 		}
@@ -285,6 +299,10 @@ func (b *builder) given() (kept []string) {
 			role(fleet.Text(have.Props, "podExecutionRoleArn"))
 		case "capability":
 			role(fleet.Text(have.Props, "roleArn"))
+		case "vpngateway":
+			if b.attachedTo(have) != "" {
+				stays("virtual private gateway", have.Physical)
+			}
 		}
 	}
 	return kept

@@ -41,6 +41,10 @@ func (b *builder) managedGroup(g fleet.NodeGroupSpec, net network) error {
 	if b.o.first(id) == nil {
 		types, problem = b.machines(g, net)
 	}
+	told := types
+	if oneType(g) != "" {
+		told = nil // the template says it
+	}
 	r := b.add(thing{
 		Ref: fleet.Ref{ID: id, Kind: "nodegroup", Name: g.Name}, area: "node groups", needs: needs,
 		create: func() plan.Call {
@@ -48,7 +52,7 @@ func (b *builder) managedGroup(g fleet.NodeGroupSpec, net network) error {
 				fmt.Sprintf("create node group %s (%d × %s, %s, %d to %d)", g.Name, g.Desired, machinesInWords(types), capacityInWords(g), g.Min, g.Max),
 				fleet.Props{
 					"nodegroupName": g.Name, "nodeRole": role, "subnets": b.physical(subnets), "amiType": g.AMIType,
-					"capacityType": capacity(g), "instanceTypes": types, "labels": g.Labels, "taints": eksTaints(g.Taints),
+					"capacityType": capacity(g), "instanceTypes": told, "labels": g.Labels, "taints": eksTaints(g.Taints),
 					"tags": b.groupTags(g, t.mark), "releaseVersion": g.ReleaseVersion, "launchTemplate": t.reference(),
 					"scalingConfig": fleet.Props{"minSize": g.Min, "maxSize": g.Max, "desiredSize": g.Desired},
 					"updateConfig":  updateConfig(g), "nodeRepairConfig": g.Repair,

@@ -205,7 +205,7 @@ func TestTemplate(t *testing.T) {
 		"block": {func(g *fleet.NodeGroupSpec) {
 			g.CapacityBlock = true
 			g.Machine.Reservation = fleet.Props{"CapacityReservationTarget": fleet.Props{"CapacityReservationId": "cr-1"}}
-		}, fleet.Props{"instanceMarketOptions": fleet.Props{"marketType": "capacity-block"},
+		}, fleet.Props{"instanceMarketOptions": fleet.Props{"marketType": "capacity-block"}, "instanceType": "m5.large",
 			"capacityReservationSpecification": fleet.Props{"CapacityReservationTarget": fleet.Props{"CapacityReservationId": "cr-1"}}}},
 		"the rest": {func(g *fleet.NodeGroupSpec) {
 			g.Machine.Monitoring, g.Machine.EBSOptimized, g.Machine.Enclave, g.Machine.CPUCredits = true, switchedOn(), true, "unlimited"

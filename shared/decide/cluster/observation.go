@@ -17,6 +17,8 @@ const (
 	Light
 	// Full is everything that is the cluster's, found by tag, by name and by listing.
 	Full
+	// OnlyAwaited is what a removal waits for, and nothing else: enough while AWS goes on working on all of it.
+	OnlyAwaited
 )
 
 // Observation is a cluster as it is.

@@ -80,8 +80,10 @@ func plural(noun string) string {
 }
 
 func removes(now time.Time, o Observation, s fleet.ClusterSpec, opt Options, force bool) (look result, kept []string) {
-	if c := o.Control(); o.Depth == OnlyControl && c != nil {
-		return result{total: 1, waiting: []string{"cluster " + s.Name + " (" + c.Status + ")"}, pending: []string{idCluster}}, nil
+	if o.Depth == OnlyAwaited {
+		b := &builder{o: o, s: s, opt: opt, at: map[string]int{}}
+		b.takeAway(o.all())
+		return sorted(b.list), nil
 	}
 	b, kept, blockers := leavers(o, s, opt, force)
 	if len(blockers) > 0 {
@@ -248,7 +250,7 @@ func (b *builder) departs(r removal, id string, have fleet.Resource, needs []str
 	switch {
 	case updating && update.Status == "InProgress":
 		node.state, node.detail = pending, fmt.Sprintf("%s (%s %s)", what, update.Type, update.ID)
-	case slices.Contains(busy, have.Status) && !(r.kind == "instance" && have.Status == "pending"):
+	case Busy(have):
 		node.state, node.detail = pending, what+" ("+have.Status+")"
 	default:
 		node.do = []plan.Call{r.call(b, r, id, have)}
@@ -262,8 +264,13 @@ func (b *builder) departs(r removal, id string, have fleet.Resource, needs []str
 	return node
 }
 
+// Busy tells whether AWS works on something that is to go, so that it has to be waited for.
+func Busy(have fleet.Resource) bool {
+	return slices.Contains(busy, have.Status) && (have.Kind != "instance" || have.Status != "pending")
+}
+
 // busy are statuses in which nothing can be deleted, or it is being deleted.
-var busy = []string{"CREATING", "UPDATING", "DELETING", "pending", "deleting", "shutting-down", "Delete in progress"}
+var busy = []string{"CREATING", "UPDATING", "DELETING", "pending", "deleting", "shutting-down", "modifying", "initiating", "attaching", "detaching"}
 
 // left corrects what was observed by what the run knows.
 func (r *resource) left(now time.Time, b *builder) {

@@ -65,6 +65,8 @@ func allThereIs() Observation {
 	thereIs(&o, "routes/public", "rtb-public", "", nil)
 	thereIs(&o, "igw", "igw-1", "", fleet.Props{"attachments": []any{fleet.Props{"vpcId": "vpc-1"}}})
 	thereIs(&o, "egress", "eigw-1", "", nil)
+	thereIs(&o, "transit", "tgw-attach-1", "available", nil)
+	thereIs(&o, "vpngateway/vgw-1", "vgw-1", "attached", fleet.Props{"vpcAttachments": []any{fleet.Props{"vpcId": "vpc-1", "state": "attached"}}})
 	thereIs(&o, "endpoint/sts", "vpce-1", "available", nil)
 	pair := func(id string) fleet.Props {
 		return fleet.Props{"ipProtocol": "tcp", "fromPort": 443, "toPort": 443, "userIdGroupPairs": []any{fleet.Props{"groupId": id, "description": "x"}}}
@@ -93,12 +95,12 @@ func litter(o *Observation) {
 }
 
 // slow are the kinds that AWS works on, with the status that they have meanwhile.
-var slow = map[string]string{"cluster": "DELETING", "nodegroup": "DELETING", "fargate": "DELETING", "capability": "DELETING", "asg": "DELETING", "nat": "deleting", "endpoint": "deleting", "instance": "shutting-down"}
+var slow = map[string]string{"cluster": "DELETING", "nodegroup": "DELETING", "fargate": "DELETING", "capability": "DELETING", "asg": "DELETING", "nat": "deleting", "transit": "deleting", "vpngateway": "detaching", "endpoint": "deleting", "instance": "shutting-down"}
 
 // users are the kinds that AWS would not let a kind go with. It is written from AWS's documentation and not from removals.
 var users = map[string][]string{
 	"cluster":  {"nodegroup", "fargate", "capability"},
-	"subnet":   {"cluster", "nodegroup", "fargate", "asg", "instance", "nat", "endpoint", "balancer", "classic", "interface"},
+	"subnet":   {"transit", "cluster", "nodegroup", "fargate", "asg", "instance", "nat", "endpoint", "balancer", "classic", "interface"},
 	"routes":   {"subnet"},
 	"address":  {"nat"},
 	"template": {"asg"},
@@ -107,7 +109,7 @@ var users = map[string][]string{
 	"sg":       {"cluster", "endpoint", "balancer", "classic", "interface", "asg"},
 	"kubesg":   {"balancer", "classic", "interface"},
 	"igw":      {"nat", "address", "balancer", "classic"},
-	"vpc":      {"subnet", "routes", "igw", "egress", "sg", "kubesg", "endpoint", "nat", "interface", "cluster"},
+	"vpc":      {"subnet", "routes", "igw", "egress", "sg", "kubesg", "endpoint", "nat", "interface", "cluster", "transit", "vpngateway"},
 	"balancer": {"cluster"}, // would make it anew
 	"nat":      {"nodegroup", "asg", "fargate", "cluster"},
 	"endpoint": {"nodegroup", "asg", "fargate", "cluster"},
@@ -150,6 +152,7 @@ var deletion = map[string]struct{ kind, field string }{
 	"ec2:DeleteLaunchTemplate": {"template", "launchTemplateId"}, "ec2:DeleteKeyPair": {"keypair", "keyPairId"}, "ec2:DeleteNetworkInterface": {"interface", "networkInterfaceId"},
 	"iam:DeleteRole": {"role", "roleName"}, "iam:DeleteInstanceProfile": {"profile", "instanceProfileName"},
 	"iam:DeleteOpenIDConnectProvider": {"oidc", "openIDConnectProviderArn"}, "logs:DeleteLogGroup": {"loggroup", "logGroupName"},
+	"ec2:DetachVpnGateway": {"vpngateway", "vpnGatewayId"}, "ec2:DeleteTransitGatewayVpcAttachment": {"transit", "transitGatewayAttachmentId"},
 	"elbv2:DeleteLoadBalancer": {"balancer", "loadBalancerArn"}, "elb:DeleteLoadBalancer": {"classic", "loadBalancerName"},
 }
 
@@ -368,7 +371,7 @@ func TestAnySubsetGoes(t *testing.T) {
 		}
 		if len(o.Found["vpc"]) == 0 { // nor anything in a VPC
 			maps.DeleteFunc(o.Found, func(id string, list []fleet.Resource) bool {
-				return fleet.Text(list[0].Props, "vpcId") != "" || slices.Contains([]string{"subnet", "routes", "igw", "egress", "nat", "endpoint", "sg", "cluster", "nodegroup", "fargate", "capability"}, list[0].Kind)
+				return fleet.Text(list[0].Props, "vpcId") != "" || slices.Contains([]string{"transit", "vpngateway", "subnet", "routes", "igw", "egress", "nat", "endpoint", "sg", "cluster", "nodegroup", "fargate", "capability"}, list[0].Kind)
 			})
 		}
 		if len(o.Found["instance/i-2"]) == 0 {

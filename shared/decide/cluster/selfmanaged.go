@@ -135,9 +135,10 @@ func (b *builder) nodeEntry(g fleet.NodeGroupSpec, role string, needs []string) 
 	return id
 }
 
-// oneType is the type that a self-managed group's launch template has; "" where the Auto Scaling group has several.
+// oneType is the type that a group's launch template has; "" where the Auto Scaling group may have several. EKS is told the
+// types of its groups by itself, but for those of a capacity block, which has one type only.
 func oneType(g fleet.NodeGroupSpec) string {
-	if !g.SelfManaged || mixed(g) || len(g.InstanceTypes) == 0 {
+	if len(g.InstanceTypes) != 1 || g.SelfManaged && mixed(g) || !g.SelfManaged && !g.CapacityBlock {
 		return ""
 	}
 	return g.InstanceTypes[0]

@@ -100,11 +100,11 @@ func mime(list ...startDocument) string {
 	}
 	const boundary = "==ekspedite=="
 	var b strings.Builder
-	fmt.Fprintf(&b, "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=%q\n\n", boundary)
+	b.WriteString("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"" + boundary + "\"\n\n")
 	for _, d := range list {
-		fmt.Fprintf(&b, "--%s\nContent-Type: %s\n\n%s\n", boundary, d.kind, strings.TrimRight(d.text, "\n"))
+		b.WriteString("--" + boundary + "\nContent-Type: " + d.kind + "\n\n" + strings.TrimRight(d.text, "\n") + "\n")
 	}
-	fmt.Fprintf(&b, "--%s--\n", boundary)
+	b.WriteString("--" + boundary + "--\n")
 	return b.String()
 }
 

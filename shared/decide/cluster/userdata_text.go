@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -39,9 +38,9 @@ func yamlText(p fleet.Props, level int) string {
 	for _, k := range slices.Sorted(maps.Keys(p)) {
 		switch v := p[k].(type) {
 		case fleet.Props:
-			fmt.Fprintf(&b, "%s%s:\n%s", indent, word(k), yamlText(v, level+1))
+			b.WriteString(indent + word(k) + ":\n" + yamlText(v, level+1))
 		default: // a list in JSON is one in YAML, too
-			fmt.Fprintf(&b, "%s%s: %s\n", indent, word(k), scalar(v))
+			b.WriteString(indent + word(k) + ": " + scalar(v) + "\n")
 		}
 	}
 	return b.String()
@@ -54,9 +53,9 @@ func tomlText(p fleet.Props, table string) string {
 	for _, k := range keys {
 		if _, isTable := p[k].(fleet.Props); !isTable {
 			if b.Len() == 0 {
-				fmt.Fprintf(&b, "[%s]\n", table)
+				b.WriteString("[" + table + "]\n")
 			}
-			fmt.Fprintf(&b, "%s = %s\n", word(k), tomlValue(p[k]))
+			b.WriteString(word(k) + " = " + tomlValue(p[k]) + "\n")
 		}
 	}
 	for _, k := range keys {

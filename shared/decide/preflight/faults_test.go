@@ -152,7 +152,7 @@ func TestMachines(t *testing.T) {
 	run(t, map[string]fault{
 		"no such type":           {Error, "InstanceTypeUnknown", both(one, answer("types", "m5.large", fleet.Props{}))},
 		"in none of its zones":   {Error, "TypeNotInZones", both(one, elsewhere)},
-		"not in one zone":        {Error, "TypeNotInZone", both(one, bent("offerings", func(p fleet.Props) { p["offerings"] = p["offerings"].([]any)[1:] }))},
+		"not in one zone":        {Warning, "TypeNotInZone", both(one, bent("offerings", func(p fleet.Props) { p["offerings"] = p["offerings"].([]any)[1:] }))},
 		"one of several missing": {Warning, "TypeNotInZone", bent("offerings", func(p fleet.Props) { p["offerings"] = p["offerings"].([]any)[1:] })},
 		"ARM machines":           {Error, "WrongArchitecture", set(func(g *fleet.NodeGroupSpec) { g.InstanceTypes = []string{"m7g.large"} })},
 		"ARM images":             {Error, "WrongArchitecture", set(func(g *fleet.NodeGroupSpec) { g.AMIType = "AL2023_ARM_64_STANDARD" })},
@@ -323,6 +323,12 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("%s: %v", want, p.Context)
 		}
 	}
+	s.s.IAM.RoleBoundary = "arn:aws:iam::123456789012:policy/bound"
+	for _, p := range Ask(s.facts, s.s, s.plan()).Permissions {
+		if b := p.Context["iam:PermissionsBoundary"]; strings.HasSuffix(p.Resource, "-demo-cluster") && p.Action == "iam:AttachRolePolicy" && (len(b) != 1 || b[0] != s.s.IAM.RoleBoundary) {
+			t.Errorf("%s: %v", p.Action, p.Context)
+		}
+	}
 	if s.facts.Role = ""; len(Ask(s.facts, s.s, s.plan()).Permissions) > 0 {
 		t.Error("permissions of nobody")
 	}
@@ -332,7 +338,7 @@ func TestPermissions(t *testing.T) {
 	}
 	run(t, map[string]fault{
 		"missing":             {Error, "PermissionMissing", missing(Missing{})},
-		"denied":              {Error, "PermissionMissing", missing(Missing{Explicit: true, Keys: []string{"aws:SourceIp"}})},
+		"denied":              {Error, "PermissionDenied", missing(Missing{Explicit: true, Keys: []string{"aws:SourceIp"}})},
 		"out of a boundary":   {Error, "PermissionMissing", missing(Missing{By: "the permissions boundary"})},
 		"not certain":         {Warning, "PermissionUnclear", missing(Missing{Keys: []string{"aws:SourceIp"}})},
 		"in some cases":       {Warning, "PermissionMissing", missing(Missing{Permission: Permission{Perhaps: true}})},

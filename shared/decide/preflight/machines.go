@@ -147,9 +147,7 @@ func (c *check) offered(g fleet.NodeGroupSpec, instanceType string, offered flee
 	case len(missing) == 0:
 	case !some && len(c.types(g)) == 1:
 		c.say(Error, "TypeNotInZones", groupID(g), fix, "node group %s: %s is offered in none of its zones (%s)", g.Name, instanceType, strings.Join(missing, ", "))
-	case len(c.types(g)) == 1 && !g.SelfManaged: // EKS checks each subnet's zone
-		c.say(Error, "TypeNotInZone", groupID(g), fix, "node group %s: %s is not offered in %s", g.Name, instanceType, strings.Join(missing, ", "))
-	default:
+	default: // Auto Scaling tries the other zones
 		c.say(Warning, "TypeNotInZone", groupID(g), fix, "node group %s: %s is not offered in %s", g.Name, instanceType, strings.Join(missing, ", "))
 	}
 }

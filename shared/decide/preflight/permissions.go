@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -34,8 +35,19 @@ type Missing struct {
 // permissions says what the role does not have. One finding an action: it may be missing for many resources.
 func (c *check) permissions() {
 	byAction := map[string][]Missing{}
+	var denied []string
 	for _, m := range c.f.Missing {
+		if m.Explicit && !m.Perhaps {
+			if !slices.Contains(denied, m.Action) {
+				denied = append(denied, m.Action)
+			}
+			continue
+		}
 		byAction[m.Action] = append(byAction[m.Action], m)
+	}
+	if len(denied) > 0 {
+		c.say(Error, "PermissionDenied", "cluster", "a statement with Effect Deny forbids it: of ekspedite's own, the one for all Regions but those of the stack's parameter Regions",
+			"the policies of %s deny %s in Region %s", c.f.Role, short(denied), c.s.Region)
 	}
 	for _, action := range slices.Sorted(maps.Keys(byAction)) {
 		list := byAction[action]
@@ -46,23 +58,28 @@ func (c *check) permissions() {
 				break
 			}
 		}
-		why, fix := "does not allow", "allow it in the role's policy"
-		if m.Explicit {
-			why, fix = "denies", "a statement with Effect Deny forbids it"
-		}
+		const fix = "allow it in the role's policy; roles and policies of your own are named in the stack's parameters GivenRoles and AttachablePolicies"
 		by := m.By
 		if by == "" {
 			by = "the policy of " + c.f.Role
 		}
 		switch {
-		case len(m.Keys) > 0 && !m.Explicit:
+		case len(m.Keys) > 0:
 			c.say(Warning, "PermissionUnclear", m.For, "", "whether %s allows %s on %s depends on %s, which is not known before", by, action, m.Resource, strings.Join(m.Keys, ", "))
 		case m.Perhaps:
-			c.say(Warning, "PermissionMissing", m.For, fix, "%s %s %s on %s, which is needed in some cases", by, why, action, m.Resource)
+			c.say(Warning, "PermissionMissing", m.For, fix, "%s does not allow %s on %s, which is needed in some cases", by, action, m.Resource)
 		default:
-			c.say(Error, "PermissionMissing", m.For, fix, "%s %s %s on %s", by, why, action, m.Resource)
+			c.say(Error, "PermissionMissing", m.For, fix, "%s does not allow %s on %s", by, action, m.Resource)
 		}
 	}
+}
+
+// short is a list that people read to its end.
+func short(list []string) string {
+	if len(list) > 4 {
+		return fmt.Sprintf("%s and %d others", strings.Join(list[:3], ", "), len(list)-3)
+	}
+	return strings.Join(list, ", ")
 }
 
 // ec2Resources are the types of resources that operations of EC2 act on; with a "+", the one that is made. With a field in
@@ -79,8 +96,13 @@ var ec2Resources = map[string]string{
 	"CreateVpcEndpoint": "+vpc-endpoint vpc subnet(subnetIds) security-group(securityGroupIds) route-table(routeTableIds)",
 	"ModifyVpcEndpoint": "vpc-endpoint", "DeleteVpcEndpoints": "vpc-endpoint",
 	"CreateLaunchTemplate": "+launch-template", "CreateLaunchTemplateVersion": "launch-template", "ModifyLaunchTemplate": "launch-template",
-	"ImportKeyPair": "+key-pair",
+	"ImportKeyPair":                     "+key-pair",
+	"CreateTransitGatewayVpcAttachment": "+transit-gateway-attachment vpc subnet transit-gateway",
+	"ModifyTransitGatewayVpcAttachment": "transit-gateway-attachment", "AttachVpnGateway": "vpc vpn-gateway",
 }
+
+// foreign are resources of users that clusters are connected to.
+var foreign = []string{"transit-gateway", "vpn-gateway"}
 
 // services that roles are handed to, by the operation and the field that names the role.
 var passed = []struct{ api, field, service string }{
@@ -108,14 +130,16 @@ var linked = []struct{ api, service, role string }{
 type needs struct {
 	check
 	paths map[string]string // of roles that the plan makes
+	bound map[string]string // their permissions boundaries
 	out   []Permission
 }
 
 // permissions of all calls of a plan, each once.
 func permissions(c check) []Permission {
-	n := &needs{check: c, paths: map[string]string{}}
+	n := &needs{check: c, paths: map[string]string{}, bound: map[string]string{}}
 	for _, call := range c.made("iam:CreateRole") {
-		n.paths[fleet.Text(call.Input, "roleName")] = fleet.Text(call.Input, "path")
+		name := fleet.Text(call.Input, "roleName")
+		n.paths[name], n.bound[name] = fleet.Text(call.Input, "path"), fleet.Text(call.Input, "permissionsBoundary")
 	}
 	for _, call := range c.calls {
 		service, _, _ := strings.Cut(call.API, ":")
@@ -173,8 +197,10 @@ func (n *needs) add(call plan.Call, action, resource string, context map[string]
 func (n *needs) tagContext(call plan.Call) map[string][]string {
 	out := map[string][]string{}
 	set := func(k, v string) {
-		out["aws:RequestTag/"+k] = []string{v}
 		out["aws:TagKeys"] = append(out["aws:TagKeys"], k)
+		if k != "Name" && k != fleet.TagResource { // each has others: no policy is about these, and one simulation does for all
+			out["aws:RequestTag/"+k] = []string{v}
+		}
 	}
 	if tags, ok := call.Input["tags"].(map[string]string); ok {
 		for _, k := range slices.Sorted(maps.Keys(tags)) {
@@ -188,6 +214,9 @@ func (n *needs) tagContext(call plan.Call) map[string][]string {
 	}
 	for _, k := range []string{fleet.TagCluster, fleet.TagEksctlCluster} {
 		out["aws:ResourceTag/"+k] = []string{n.s.Name}
+	}
+	if call.API == "autoscaling:CreateOrUpdateTags" || call.API == "autoscaling:SuspendProcesses" { // perhaps of a group of EKS's
+		out["aws:ResourceTag/"+fleet.TagEKSCluster] = []string{n.s.Name}
 	}
 	if len(out["aws:TagKeys"]) > 0 { // what is new has them
 		for k, v := range out {
@@ -218,7 +247,8 @@ func (n *needs) ec2(call plan.Call) {
 				return strings.HasPrefix(k, "aws:RequestTag/") || k == "aws:TagKeys"
 			})
 		}
-		if given := n.s.Network.VPC != "" && slices.Contains([]string{"vpc", "subnet", "route-table"}, what) && !made; given {
+		given := n.s.Network.VPC != "" && slices.Contains([]string{"vpc", "subnet", "route-table"}, what) && !made
+		if given || slices.Contains(foreign, what) {
 			maps.DeleteFunc(context, func(k string, _ []string) bool { return strings.HasPrefix(k, "aws:ResourceTag/") })
 		}
 		resource := n.arn("ec2", what+"/*")
@@ -270,6 +300,8 @@ func (n *needs) eks(call plan.Call) {
 		}
 	}
 	if call.Input["launchTemplate"] != nil { // EKS tries in our name what the template says
+		context = maps.Clone(context)
+		context["ec2:LaunchTemplate"] = []string{n.arn("ec2", "launch-template/*")}
 		n.add(call, "ec2:RunInstances", n.arn("ec2", "instance/*"), context).Perhaps = true
 	}
 }
@@ -315,7 +347,7 @@ func (n *needs) iam(call plan.Call) {
 	if arn := fleet.Text(call.Input, "policyArn"); arn != "" {
 		context["iam:PolicyARN"] = []string{arn}
 	}
-	if b := fleet.Text(call.Input, "permissionsBoundary"); b != "" {
+	if b := cmp.Or(fleet.Text(call.Input, "permissionsBoundary"), n.bound[role]); b != "" {
 		context["iam:PermissionsBoundary"] = []string{b}
 	}
 	n.add(call, call.API, resource, context)

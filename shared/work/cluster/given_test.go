@@ -30,17 +30,26 @@ func (r *rig) given(text string) string {
 		g.must(err)
 	}
 	text = g.each(text, `arn:aws:iam::123456789012:role/([\w-]+)`, g.role)
+	text = g.each(text, `arn:aws:iam::123456789012:user/([\w-]+)`, g.person)
 	text = g.each(text, `arn:aws:iam::123456789012:policy/([\w-]+)`, g.policy)
 	text = g.each(text, `arn:aws:kms:([\w-]+):123456789012:key/[\w-]+`, g.key)
+	text = g.each(text, `\b1234abcd(-\w+){4}\b`, func([]string) string {
+		arn := g.key([]string{"", g.region})
+		return arn[strings.LastIndexByte(arn, '/')+1:]
+	})
 	text = g.each(text, `\bvpc-0\w{16}\b`, g.vpc)
 	text = g.each(text, `\bsubnet-0\w{16}\b`, g.subnet)
+	g.exit()
 	text = g.each(text, `\bsg-0\w{16}\b`, g.group)
 	text = g.each(text, `\blt-0\w{16}\b`, g.template)
 	text = g.each(text, `\bami-0\w{16}\b`, g.image)
 	text = g.each(text, `publicKeyName: (\w+)`, g.keyPair)
 	text = g.each(text, `arn:aws:elasticloadbalancing:[\w-]+:\d+:targetgroup/web/\w+`, g.targets)
 	text = g.each(text, `classicLoadBalancerNames: \[([\w-]+)\]`, g.balancer)
-	return g.each(text, `placement: \{groupName: ([\w-]+)\}`, g.placement)
+	text = g.each(text, `\btgw-0\w{16}\b`, g.transit)
+	text = g.each(text, `placement: \{groupName: ([\w-]+)\}`, g.placement)
+	r.strangers = r.orphans(g.region)
+	return text
 }
 
 // giver makes things in one Region.
@@ -49,6 +58,7 @@ type giver struct {
 	region  string
 	ec2     *ec2.Client
 	lastVPC string
+	first   string // subnet
 	subnets int
 	done    map[string]string
 }
@@ -84,6 +94,31 @@ func (g *giver) role(m []string) string {
 	out, err := iam.NewFromConfig(g.r.config(g.region, g.r.cloud)).CreateRole(ctx, &iam.CreateRoleInput{RoleName: &m[1], AssumeRolePolicyDocument: aws.String(anyService)})
 	g.must(err)
 	return *out.Role.Arn
+}
+
+func (g *giver) person(m []string) string {
+	out, err := iam.NewFromConfig(g.r.config(g.region, g.r.cloud)).CreateUser(ctx, &iam.CreateUserInput{UserName: &m[1]})
+	g.must(err)
+	return *out.User.Arn
+}
+
+// exit gives the VPC's subnets a way out, by a NAT gateway in the first.
+func (g *giver) exit() {
+	if g.subnets == 0 {
+		return
+	}
+	address, err := g.ec2.AllocateAddress(ctx, &ec2.AllocateAddressInput{})
+	g.must(err)
+	gateway, err := g.ec2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{})
+	g.must(err)
+	_, err = g.ec2.AttachInternetGateway(ctx, &ec2.AttachInternetGatewayInput{InternetGatewayId: gateway.InternetGateway.InternetGatewayId, VpcId: &g.lastVPC})
+	g.must(err)
+	nat, err := g.ec2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{SubnetId: &g.first, AllocationId: address.AllocationId})
+	g.must(err)
+	tables, err := g.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{g.lastVPC}}}})
+	g.must(err)
+	_, err = g.ec2.CreateRoute(ctx, &ec2.CreateRouteInput{RouteTableId: tables.RouteTables[0].RouteTableId, NatGatewayId: nat.NatGateway.NatGatewayId, DestinationCidrBlock: aws.String("0.0.0.0/0")})
+	g.must(err)
 }
 
 func (g *giver) policy(m []string) string {
@@ -124,7 +159,9 @@ func (g *giver) subnet([]string) string {
 		_, err = g.ec2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{SubnetId: out.Subnet.SubnetId, MapPublicIpOnLaunch: &ec2types.AttributeBooleanValue{Value: aws.Bool(true)}})
 		g.must(err)
 	}
-	g.subnets++
+	if g.subnets++; g.first == "" {
+		g.first = *out.Subnet.SubnetId
+	}
 	return *out.Subnet.SubnetId
 }
 
@@ -185,6 +222,12 @@ func (g *giver) balancer(m []string) string {
 	})
 	g.must(err)
 	return m[0]
+}
+
+func (g *giver) transit([]string) string {
+	out, err := g.ec2.CreateTransitGateway(ctx, &ec2.CreateTransitGatewayInput{})
+	g.must(err)
+	return *out.TransitGateway.TransitGatewayId
 }
 
 func (g *giver) placement(m []string) string {

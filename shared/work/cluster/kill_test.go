@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/ekspedite/ekspedite/infra/local/world"
@@ -20,9 +21,10 @@ func (r *rig) make(text string, twice func() bool, at func(n int, op string) eve
 }
 
 // plain is the undisturbed creation: its end, and how many calls it takes.
-func plain(t *testing.T, text string) (want []string, calls int) {
+func plain(t *testing.T, name string) (want []string, calls int) {
 	t.Helper()
 	inBubble(t, quick, func(t *testing.T, r *rig) {
+		text := r.given(example(t, name))
 		r.make(text, nil, nil)
 		want, calls = r.shape(text), r.script.calls
 		r.complete(t, text, want, "undisturbed")
@@ -30,38 +32,59 @@ func plain(t *testing.T, text string) (want []string, calls int) {
 	return want, calls
 }
 
+// misfortunes are what can happen to a call.
+var misfortunes = map[string]event{"fails": failsBefore, "answer lost": failsAfter, "killed before": killedBefore, "killed after": killedAfter}
+
 // TestAtEveryCall: an invocation is killed, a call fails, an answer is lost, at each call of the creation in turn. The end
-// is always the same.
+// is always the same: nothing is there twice, and nothing is lost. Of the cluster that has as much as one can have, all
+// misfortunes at every call take half an hour (EVERY_CALL=all); usually they are tried at each so many calls, beginning at
+// another one each.
 func TestAtEveryCall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("hundreds of creations")
 	}
-	text := example(t, "demo.yaml")
-	want, calls := plain(t, text)
-	t.Logf("%d calls", calls)
-	for name, e := range map[string]event{"fails": failsBefore, "answer lost": failsAfter, "killed before": killedBefore, "killed after": killedAfter} {
-		t.Run(name, func(t *testing.T) {
-			for n := 1; n <= calls; n++ {
-				what := ""
-				inBubble(t, quick, func(t *testing.T, r *rig) {
-					r.make(text, nil, func(i int, op string) event {
-						if i == n {
-							what = fmt.Sprintf("%s at call %d (%s)", name, n, op)
-							return e
-						}
-						return nothing
-					})
-					r.complete(t, text, want, what)
-				})
+	all := os.Getenv("EVERY_CALL") == "all"
+	for _, name := range []string{"demo.yaml", "clusters/full.yaml"} {
+		want, calls := plain(t, name)
+		t.Logf("%s: %d calls", name, calls)
+		for what, e := range misfortunes {
+			step := 1
+			switch {
+			case all:
+			case name == "demo.yaml":
+				step = 8
+			default:
+				step = 40
 			}
-		})
+			t.Run(name+" "+what, func(t *testing.T) {
+				t.Parallel()
+				for n := 1 + 2*int(e)%step; n <= calls; n += step {
+					atCall(t, name, want, n, what, e)
+				}
+			})
+		}
 	}
+}
+
+// atCall makes a cluster, with a misfortune at the nth call.
+func atCall(t *testing.T, name string, want []string, n int, what string, e event) {
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		text := r.given(example(t, name))
+		r.make(text, nil, func(i int, op string) event {
+			if i == n {
+				what = fmt.Sprintf("%s at call %d (%s)", what, n, op)
+				return e
+			}
+			return nothing
+		})
+		r.complete(t, text, want, what)
+	})
 }
 
 // TestTwice: every message is delivered twice at the same time.
 func TestTwice(t *testing.T) {
 	text := example(t, "demo.yaml")
-	want, _ := plain(t, text)
+	want, _ := plain(t, "demo.yaml")
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		r.make(text, func() bool { return true }, nil)
 		r.complete(t, text, want, "twice")
@@ -74,7 +97,7 @@ func TestTwice(t *testing.T) {
 // TestHostile: failures of all kinds at random, messages delivered twice, reads that are late.
 func TestHostile(t *testing.T) {
 	text := example(t, "demo.yaml")
-	want, _ := plain(t, text)
+	want, _ := plain(t, "demo.yaml")
 	for seed := range uint64(40) {
 		inBubble(t, quick, func(t *testing.T, r *rig) {
 			random := rand.New(rand.NewPCG(seed, 1))

@@ -387,7 +387,7 @@ func (v *visit) progress(ctx context.Context, id, step, detail string) {
 	now := v.Now()
 	v.run.Tell(ledger.Line{At: now, Resource: id, Step: step, Detail: detail})
 	v.events = v.report(ctx, v.events, &events.RunProgressed{
-		RunID: v.run.RunID, Function: function, Subject: about, Step: step, Detail: detail, At: now,
+		RunID: v.run.RunID, Function: function, Subject: about, Step: step, Detail: detail, Resource: id, At: now,
 	})
 }
 

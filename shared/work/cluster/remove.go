@@ -96,6 +96,11 @@ func (w *Work) reportDryRun(ctx context.Context, d handler.Delivery, id fleet.Cl
 
 // decideRemoval looks once at a cluster that is to go.
 func (v *visit) decideRemoval(ctx context.Context, waiting []string) (plan.Plan, error) {
+	if v.run.RequestID == "" && v.before.Outcome == cluster.OutcomeFailed && v.before.Writes == 0 {
+		// It was refused, and stays refused until somebody asks again: nobody expects a cluster to go hours later, because
+		// what was in the way happens to be gone.
+		return plan.Plan{Subject: "cluster " + v.id.Name, Outcome: cluster.OutcomeFailed, Reason: v.before.Reason}, nil
+	}
 	o, err := v.reach.Observe.Everything(ctx, v.id, observe.ForRemoval, observe.Hints{Waiting: waiting, Updates: v.run.Updates})
 	if err != nil {
 		return plan.Plan{}, err
@@ -133,6 +138,10 @@ func (v *visit) prune(ctx context.Context, o cluster.Observation, p plan.Plan) (
 		return p, nil, nil
 	}
 	everything, err := v.reach.Observe.Everything(ctx, v.id, observe.ForPruning, observe.Hints{Updates: v.run.Updates})
+	if fault.Is(err, fault.Denied) && !v.desired.Prune { // nobody has asked for it
+		p.Notes = append(p.Notes, "could not look for what the file does not name any more: "+err.Error())
+		return p, nil, nil
+	}
 	if err != nil {
 		return p, nil, err
 	}

@@ -112,6 +112,8 @@ type rig struct {
 	ids    int
 	list   []events.Event // the bus
 	twice  func() bool    // whether a message is delivered twice at once
+	// strangers are what was there before without tags.
+	strangers []string
 }
 
 // newRig starts a cloud. It has to be called within a bubble, and Close'd there.

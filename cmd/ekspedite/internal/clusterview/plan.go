@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ekspedite/ekspedite/shared/decide/cost"
 	"github.com/ekspedite/ekspedite/shared/decide/preflight"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/plan"
@@ -28,7 +29,7 @@ type Plan struct {
 	// Placeholders are the ids in inputs that are known only when their resources exist: ${vpc}.
 	Placeholders []string            `json:"placeholders"`
 	Time         *Time               `json:"time,omitempty"`
-	Cost         *Cost               `json:"cost,omitempty"`
+	Cost         *cost.Estimate      `json:"cost,omitempty"`
 	Findings     []preflight.Finding `json:"preflight"`
 	Notes        []string            `json:"notes"`
 }
@@ -52,28 +53,9 @@ type Call struct {
 
 // Time is how long a plan should take, in seconds.
 type Time struct {
-	Expected   int `json:"expectedSeconds"`   // along the longest way through the steps
-	Sequential int `json:"sequentialSeconds"` // if nothing ran in parallel
-}
-
-// Cost is what a cluster costs in a month in which nothing happens.
-type Cost struct {
-	Lines      []CostLine `json:"lines"`
-	Low        float64    `json:"monthlyUSDLow"` // the sum of what has a price
-	High       float64    `json:"monthlyUSDHigh"`
-	NotCounted []string   `json:"notCounted"`
-}
-
-// CostLine is a part of it. High is Low but for what may be one of several machines.
-type CostLine struct {
-	What     string  `json:"what"`
-	Quantity float64 `json:"quantity"`
-	Unit     string  `json:"unit"`             // what is counted
-	Price    string  `json:"price,omitempty"`  // of one, for people; "" where it is not known
-	Low      float64 `json:"monthlyUSDLow"`    // of all
-	High     float64 `json:"monthlyUSDHigh"`   //
-	Source   string  `json:"source,omitempty"` // where the price is from
-	AsOf     string  `json:"asOf,omitempty"`   // when it was so
+	Expected   int      `json:"expectedSeconds"`   // of the longest chain of what needs one another
+	Sequential int      `json:"sequentialSeconds"` // if nothing ran in parallel
+	Path       []string `json:"path"`              // that chain
 }
 
 // NewPlan shows a plan for a cluster. What is not in a plan (time, cost, findings) is filled in by the caller.
@@ -142,9 +124,10 @@ func (v Plan) Text(w io.Writer, full bool) error {
 		fmt.Fprintf(w, "\nknown only when it is made: %s\n", strings.Join(v.Placeholders, " "))
 	}
 	if v.Time != nil && !v.NothingToDo {
-		fmt.Fprintf(w, "\ntime: about %s (%s if nothing ran in parallel)\n", minutes(v.Time.Expected), minutes(v.Time.Sequential))
+		fmt.Fprintf(w, "\ntime: about %s (%s if nothing ran in parallel); the longest way is %s\n",
+			minutes(v.Time.Expected), minutes(v.Time.Sequential), strings.Join(v.Time.Path, " → "))
 	}
-	v.Cost.text(w)
+	v.costs(w)
 	v.findings(w)
 	if len(v.Notes) > 0 {
 		fmt.Fprintln(w, "\nnotes:")
@@ -205,31 +188,38 @@ func minutes(seconds int) string {
 	return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
 }
 
-func (c *Cost) text(w io.Writer) {
-	if c == nil {
+// costs writes what the cluster costs while nothing happens.
+func (v Plan) costs(w io.Writer) {
+	if v.Cost == nil {
 		return
 	}
-	fmt.Fprintln(w, "\ncost at rest, USD a month:")
-	var rows [][]string
-	for _, l := range c.Lines {
-		amount := "price not known"
-		if l.Price != "" {
-			amount = dollars(l.Low, l.High)
+	fmt.Fprintln(w, "\ncost at rest, in USD:")
+	rows := [][]string{{"  ", "", "an hour, each", "a month"}}
+	var sources []string
+	for _, l := range v.Cost.Lines {
+		hour, month := "not known", ""
+		if l.Known {
+			hour, month = dollars(l.Hourly, 4), dollars(l.Monthly, 2)
+			if from := strings.TrimSuffix(l.Source+" of "+l.AsOf, " of "); !slices.Contains(sources, from) {
+				sources = append(sources, from)
+			}
 		}
-		rows = append(rows, []string{"  " + l.What, fmt.Sprintf("%g %s", l.Quantity, l.Unit), l.Price, amount})
+		rows = append(rows, []string{"  " + l.What, strings.TrimSpace(fmt.Sprintf("%g %s", l.Quantity, l.Unit)), hour, month})
 	}
-	rows = append(rows, []string{"  together", "", "", dollars(c.Low, c.High)})
-	table(w, rows)
-	if len(c.NotCounted) > 0 {
-		fmt.Fprintf(w, "  not counted: %s\n", strings.Join(c.NotCounted, ", "))
+	table(w, append(rows, []string{"  together", "", "", dollars(v.Cost.Monthly, 2)}))
+	if len(sources) > 0 {
+		fmt.Fprintf(w, "  prices: %s\n", strings.Join(sources, "; "))
 	}
+	fmt.Fprintf(w, "  not counted: %s\n", strings.Join(v.Cost.NotCounted, "; "))
 }
 
-func dollars(low, high float64) string {
-	if high-low < 0.005 {
-		return fmt.Sprintf("%.2f", low)
+// dollars is a price, or the least and the most of it.
+func dollars(r [2]float64, digits int) string {
+	low, high := fmt.Sprintf("%.*f", digits, r[0]), fmt.Sprintf("%.*f", digits, r[1])
+	if low == high {
+		return low
 	}
-	return fmt.Sprintf("%.2f to %.2f", low, high)
+	return low + " to " + high
 }
 
 func (v Plan) findings(w io.Writer) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 )
 
@@ -37,6 +38,7 @@ func about(s events.Subject) string {
 // Run is one run with what is known of it: its record when it is over, and its last lines while they are kept.
 type Run struct {
 	ledger.Run
+	Request string        `json:"requestId,omitempty"`
 	Over    bool          `json:"over"`
 	Waiting []string      `json:"waiting,omitempty"` // what AWS is working on
 	Lines   []ledger.Line `json:"lines,omitempty"`
@@ -49,6 +51,14 @@ func Live(subject events.Subject, r ledger.ClusterRun) Run {
 			EventID: r.EventID, EventTime: r.EventTime, StartedAt: r.StartedAt},
 		Over: r.Over(), Waiting: r.Waiting, Lines: r.Lines,
 	}
+}
+
+// Requested is a run that was asked for and has not begun.
+func Requested(id fleet.ClusterID, d ledger.Desired) Run {
+	return Run{Request: d.RequestID, Run: ledger.Run{
+		RunID: d.RunID, Function: "cluster", Subject: events.Subject{Cluster: id.Name, Region: id.Region}, Reason: "asked for, not begun",
+		EventID: d.EventID, EventTime: d.RequestedAt, StartedAt: d.RequestedAt,
+	}}
 }
 
 // Text writes the run for people.
@@ -93,7 +103,7 @@ func figures(w io.Writer, what string, m map[string]int64, unit string) {
 
 // Line is a line of a run for people.
 func Line(l ledger.Line) string {
-	return fmt.Sprintf("  %s  %-10s  %s", l.At.Local().Format("15:04:05"), l.Step, l.Detail)
+	return fmt.Sprintf("  %s  %-25s  %s", l.At.Local().Format("15:04:05"), l.Step, l.Detail)
 }
 
 // whose are the owners of failures in words.
