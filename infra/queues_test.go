@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,37 @@ func redrive(queue *resource) string {
 	return target(at(queue.Properties, "RedrivePolicy", "deadLetterTargetArn"))
 }
 
+// invokedDLQ is for failed invocations of a function without a queue.
+const invokedDLQ = "PipelineDLQ"
+
+// The pipeline function is invoked directly: what fails for good goes to a queue that nobody else may use, and that does not
+// keep jobs, which have credentials, for longer than it takes to see them.
+func TestFailedInvocationsAreKept(t *testing.T) {
+	tpl := everything(t)
+	configs := tpl.of(t, "AWS::Lambda::EventInvokeConfig")
+	if len(configs) != 1 || target(configs[0].Properties["FunctionName"]) != "PipelineFunction" ||
+		target(at(configs[0].Properties, "DestinationConfig", "OnFailure", "Destination")) != invokedDLQ {
+		t.Fatalf("%+v", configs)
+	}
+	if age := configs[0].Properties["MaximumEventAgeInSeconds"].(float64); age > 1200 {
+		t.Errorf("tried for %v s: CodePipeline waits for 20 minutes", age)
+	}
+	queue := tpl.Resources[invokedDLQ]
+	if keep := queue.Properties["MessageRetentionPeriod"]; keep != 24*3600.0 {
+		t.Errorf("kept for %v s", keep)
+	}
+	if allow := at(queue.Properties, "RedriveAllowPolicy", "redrivePermission"); allow != "denyAll" {
+		t.Errorf("other queues may use it: %v", allow)
+	}
+	var sends bool
+	for _, s := range statements(tpl.Resources["PipelineFunctionPolicy"]) {
+		sends = sends || target(at(s, "Resource")) == invokedDLQ && at(s, "Action") == "sqs:SendMessage"
+	}
+	if !sends {
+		t.Error("the function's role may not send to it")
+	}
+}
+
 // sourceOf is the event source mapping that empties a queue.
 func sourceOf(t *testing.T, tpl template, queue string) *resource {
 	t.Helper()
@@ -31,7 +63,7 @@ func sourceOf(t *testing.T, tpl template, queue string) *resource {
 
 func TestEveryQueueHasADeadLetterQueueOfItsOwn(t *testing.T) {
 	tpl := everything(t)
-	queues := tpl.of(t, "AWS::SQS::Queue")
+	queues := slices.DeleteFunc(tpl.of(t, "AWS::SQS::Queue"), func(q *resource) bool { return q.ID == invokedDLQ })
 	taken := map[string]string{}
 	for _, queue := range queues {
 		if strings.HasSuffix(queue.ID, "DLQ") {
@@ -135,14 +167,19 @@ func TestFunctions(t *testing.T) {
 		if at(p, "LoggingConfig", "LogFormat") != "JSON" || tpl.Resources[target(at(p, "LoggingConfig", "LogGroup"))] == nil {
 			t.Errorf("%s: logs to %v", function.ID, p["LoggingConfig"])
 		}
+		if p["ReservedConcurrentExecutions"] != nil {
+			t.Errorf("%s reserves concurrency, which a new account cannot give", function.ID)
+		}
+		if p["Handler"] == events.HandlerPipeline { // it has no queue, and no business with itself
+			if p["RecursiveLoop"] != "Terminate" || at(p, "Environment", "Variables", "EKSPEDITE_QUEUE_URL") != nil {
+				t.Errorf("%s: %v", function.ID, p)
+			}
+			continue
+		}
 		// Lambda would cut a long series of continuations.
 		if p["RecursiveLoop"] != "Allow" {
 			t.Errorf("%s: RecursiveLoop is %v", function.ID, p["RecursiveLoop"])
 		}
-		if p["ReservedConcurrentExecutions"] != nil {
-			t.Errorf("%s reserves concurrency, which a new account cannot give", function.ID)
-		}
-
 		queue := tpl.Resources[target(at(p, "Environment", "Variables", "EKSPEDITE_QUEUE_URL"))]
 		if queue == nil || redrive(queue) != target(at(p, "Environment", "Variables", "EKSPEDITE_DLQ_URL")) {
 			t.Fatalf("%s does not know its own queues: %v", function.ID, p["Environment"])
@@ -157,8 +194,13 @@ func TestFunctions(t *testing.T) {
 		if source.Properties["BatchSize"] != 10.0 || source.Properties["MaximumBatchingWindowInSeconds"] != 0.0 {
 			t.Errorf("%s: batches of %v after %v s", source.ID, source.Properties["BatchSize"], source.Properties["MaximumBatchingWindowInSeconds"])
 		}
-		if most, ok := at(source.Properties, "ScalingConfig", "MaximumConcurrency").(float64); !ok || most < 2 {
+		most, ok := at(source.Properties, "ScalingConfig", "MaximumConcurrency").(float64)
+		if !ok || most < 2 {
 			t.Errorf("%s: concurrency %v is less than Lambda takes", source.ID, most)
+		}
+		// It divides the account's API rates by this.
+		if told := at(p, "Environment", "Variables", "EKSPEDITE_CONCURRENCY"); told != nil && told != fmt.Sprint(most) {
+			t.Errorf("%s is told of a concurrency of %v, and has %v", function.ID, told, most)
 		}
 	}
 	slices.Sort(handlers)
@@ -188,17 +230,25 @@ func TestEnvironmentsAreSettings(t *testing.T) {
 			}
 			return ""
 		}
-		got, err := settings.Load(getenv, function.Properties["Handler"] == events.HandlerCluster)
+		load := func() (settings.Settings, error) {
+			return settings.Load(getenv, function.Properties["Handler"] == events.HandlerCluster)
+		}
+		if function.Properties["Handler"] == events.HandlerPipeline {
+			load = func() (settings.Settings, error) { return settings.LoadInvoked(getenv) }
+		}
+		got, err := load()
 		if err != nil {
 			t.Errorf("%s: %v", function.ID, err)
-		}
-		if want := at(tpl.Resources[target(variables["EKSPEDITE_QUEUE_URL"])].Properties, "RedrivePolicy", "maxReceiveCount"); float64(got.MaxReceives) != want {
-			t.Errorf("%s: is told of %d receives, the queue allows %v", function.ID, got.MaxReceives, want)
 		}
 		for name := range variables {
 			if !read[name] {
 				t.Errorf("%s: nobody reads %s", function.ID, name)
 			}
+		}
+		if queue := tpl.Resources[target(variables["EKSPEDITE_QUEUE_URL"])]; queue == nil {
+			continue
+		} else if want := at(queue.Properties, "RedrivePolicy", "maxReceiveCount"); float64(got.MaxReceives) != want {
+			t.Errorf("%s: is told of %d receives, the queue allows %v", function.ID, got.MaxReceives, want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/infra/stacks"
 )
 
 func TestWhatCannotBeDeliveredIsKept(t *testing.T) {
@@ -133,7 +134,11 @@ func TestRulesAreTheContracts(t *testing.T) {
 func TestSchedules(t *testing.T) {
 	tpl := everything(t)
 	for _, schedule := range tpl.of(t, "AWS::Scheduler::Schedule") {
-		if err := checkExpression(text(schedule.Properties["ScheduleExpression"])); err != nil {
+		rate, ok := schedule.Properties["ScheduleExpression"].(string)
+		if !ok { // a parameter
+			rate = text(at(stack(t, stacks.AutomationName).Parameters[target(schedule.Properties["ScheduleExpression"])], "Default"))
+		}
+		if err := checkExpression(rate); err != nil {
 			t.Errorf("%s: %v", schedule.ID, err)
 		}
 		to := schedule.Properties["Target"]

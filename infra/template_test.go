@@ -112,7 +112,7 @@ func TestLogicalIDsHaveNoHashes(t *testing.T) {
 // The embedded cloud's loader knows these and refuses the rest.
 func TestTemplatesUseKnownFunctionsOnly(t *testing.T) {
 	known := map[string]bool{"Fn::GetAtt": true, "Fn::Sub": true, "Fn::Join": true, "Fn::Select": true, "Fn::Split": true,
-		"Fn::ImportValue": true, "Fn::If": true}
+		"Fn::ImportValue": true, "Fn::If": true, "Fn::Equals": true, "Fn::Not": true, "Fn::Or": true}
 	all, err := synthesized()
 	if err != nil {
 		t.Fatal(err)

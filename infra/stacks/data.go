@@ -19,7 +19,8 @@ type Data struct {
 
 // Specs is the bucket for specs as other stacks see it.
 type Specs struct {
-	BucketName, BucketARN *string
+	BucketName *string
+	FilesARN   *string // of all that is in it
 }
 
 // Ledger is the table as other stacks see it.
@@ -77,7 +78,7 @@ func newSpecs(stack awscdk.Stack) Specs {
 		"Who has put what there is in the bucket's versions, in the ledger and, where data events are on, in CloudTrail. A bucket of access logs would tell less.")
 	return Specs{
 		BucketName: export(stack, "SpecsName", "ekspedite-specs-name", bucket.BucketName()),
-		BucketARN:  export(stack, "SpecsArn", "ekspedite-specs-arn", bucket.BucketArn()),
+		FilesARN:   export(stack, "SpecsFilesArn", "ekspedite-specs-files-arn", bucket.ArnForObjects(jsii.String("*"))),
 	}
 }
 

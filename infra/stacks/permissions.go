@@ -166,8 +166,7 @@ func readSpecs(specs Specs) constructs.Grant {
 	return constructs.Grant{
 		Sid:       "ReadSpecs",
 		Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
-		Resources: []string{*specs.BucketARN + "/*"},
-		Wide:      "Files are what users call them.",
+		Resources: []string{*specs.FilesARN},
 	}
 }
 

@@ -65,7 +65,7 @@ func networkGrants() []constructs.Grant {
 		When:      ours,
 	}, {
 		Sid:       "UseGivenGateways", // and pools of IPv6 addresses
-		Actions:   prefixed("ec2:", "AttachVpnGateway", "CreateTransitGatewayVpcAttachment", "CreateVpc", "AssociateVpcCidrBlock"),
+		Actions:   prefixed("ec2:", "AttachVpnGateway", "DetachVpnGateway", "CreateTransitGatewayVpcAttachment", "CreateVpc", "AssociateVpcCidrBlock"),
 		Resources: ec2ARNs("vpn-gateway", "transit-gateway", "ipv6pool-ec2"),
 		Wide:      "Which of them a cluster is to use is what its spec says. The VPC in the same call must be ekspedite's.",
 	}, {
@@ -166,7 +166,7 @@ func removalGrants() []constructs.Grant {
 		Sid: "DeleteWhatIsOurs",
 		Actions: prefixed("ec2:", "DeleteVpc", "DeleteSubnet", "DetachInternetGateway", "DeleteInternetGateway",
 			"DeleteEgressOnlyInternetGateway", "DeleteRouteTable", "ReleaseAddress", "DeleteNatGateway", "DeleteSecurityGroup", "DeleteVpcEndpoints",
-			"DeleteLaunchTemplate", "DeleteKeyPair", "TerminateInstances"),
+			"DetachVpnGateway", "DeleteTransitGatewayVpcAttachment", "DeleteLaunchTemplate", "DeleteKeyPair", "TerminateInstances"),
 		Resources: ec2ARNs(append([]string{"launch-template", "key-pair", "instance"}, parts...)...),
 		Wide:      ids,
 		When:      ours,

@@ -52,6 +52,9 @@ func (s *Service) onRole(action string) func(*request) []wire.Need {
 		if r := s.roles[in.RoleName]; r != nil {
 			n.Resource = r.arn
 			resourceTags(n.Context, r.tags)
+			if r.boundary != "" {
+				n.Context["iam:PermissionsBoundary"] = []string{r.boundary}
+			}
 		}
 		if in.TagKeys != nil {
 			n.Context["aws:TagKeys"] = in.TagKeys

@@ -32,8 +32,8 @@ type functionProperties struct {
 	DeadLetterConfig                                               struct{ TargetArn string }
 	Tags                                                           []struct{ Key, Value string }
 	TracingConfig                                                  struct{ Mode string }
-	// The code of a local function is in Options.BinDir, and its machine is this one.
-	Code, EphemeralStorage, KmsKeyArn, SnapStart, RecursiveLoop, RuntimeManagementConfig json.RawMessage
+	// The code of a local function is in Options.BinDir, its machine is this one, and so is its network.
+	Code, VpcConfig, EphemeralStorage, KmsKeyArn, SnapStart, RecursiveLoop, RuntimeManagementConfig json.RawMessage
 }
 
 func (s *Service) provideFunction(id string, properties json.RawMessage) (stack.Created, error) {

@@ -114,6 +114,7 @@ type rig struct {
 	twice  func() bool    // whether a message is delivered twice at once
 	// strangers are what was there before without tags.
 	strangers []string
+	role      string // the function's own, whose policies hold then; "" is the root user
 }
 
 // newRig starts a cloud. It has to be called within a bubble, and Close'd there.
@@ -144,6 +145,9 @@ func (r *rig) id() string {
 // config is the SDK's, for calls that go through a transport.
 func (r *rig) config(region string, transport http.RoundTripper) aws.Config {
 	cfg := awscloud.Static(r.cloud.Endpoint(), region, r.cloud.AccessKey(), r.cloud.SecretKey())
+	if _, function := transport.(*session); function && r.role != "" {
+		cfg.Credentials = r.session()
+	}
 	cfg.HTTPClient = &http.Client{Transport: transport}
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // what fails here shall be seen by the function
 	return cfg
@@ -160,7 +164,7 @@ func (r *rig) work(s *session) *Work {
 			}
 		},
 		Ledger: &ledger.Ledger{Store: s, Now: time.Now}, Bus: s, Queue: s, InterruptionRole: drainer,
-		Role:    "arn:aws:iam::123456789012:role/ekspedite-Cluster-Role",
+		Role:    cmp.Or(r.role, "arn:aws:iam::123456789012:role/ekspedite-Cluster-Role"),
 		Account: account, Region: region, NewID: r.id, Now: time.Now,
 	}
 }

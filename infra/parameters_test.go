@@ -1,0 +1,48 @@
+package main
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/ekspedite/ekspedite/infra/stacks"
+)
+
+// What a person has to give for nothing else to be needed: nothing. Each default is one that its own pattern takes.
+func TestParametersHaveDefaults(t *testing.T) {
+	for name, p := range stack(t, stacks.AutomationName).Parameters {
+		value, ok := at(p, "Default").(string)
+		if !ok || len(text(at(p, "Description"))) < 10 {
+			t.Errorf("%s wants a default and a description: %v", name, p)
+		}
+		if pattern, ok := at(p, "AllowedPattern").(string); ok && !regexp.MustCompile(pattern).MatchString(value) {
+			t.Errorf("%s: the default %q does not match %s", name, value, pattern)
+		}
+	}
+}
+
+func TestParametersTakeWhatPeopleGive(t *testing.T) {
+	parameters := stack(t, stacks.AutomationName).Parameters
+	for _, c := range []struct {
+		name, value string
+		ok          bool
+	}{
+		{"Regions", "eu-central-1", true},
+		{"Regions", "eu-central-1,us-gov-west-1", true},
+		{"Regions", "eu-central-1, us-east-1", false},
+		{"Regions", "*", false},
+		{"AttachablePolicies", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess,arn:aws:iam::123456789012:policy/team/*", true},
+		{"AttachablePolicies", "AmazonS3ReadOnlyAccess", false},
+		{"GivenRoles", "arn:aws:iam::123456789012:role/nodes", true},
+		{"GivenRoles", "*", false},
+		{"RoleBoundary", "arn:aws:iam::123456789012:policy/boundary", true},
+		{"RoleBoundary", "arn:aws:iam::123456789012:policy/*", false},
+		{"SweepRate", "rate(1 hour)", true},
+		{"SweepRate", "hourly", false},
+		{"SubnetIds", "subnet-0a1b2c3d,subnet-0a1b2c3e", true},
+		{"SecurityGroupIds", "default", false},
+	} {
+		if got := regexp.MustCompile(text(at(parameters[c.name], "AllowedPattern"))).MatchString(c.value); got != c.ok {
+			t.Errorf("%s=%s: %v", c.name, c.value, got)
+		}
+	}
+}
