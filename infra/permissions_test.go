@@ -15,6 +15,7 @@ var unconditioned = map[string]string{
 	"CreateWithinGivenNetworks": "What is made in somebody's network has to carry the tag: that is the condition of CreateNetworks.",
 	"UseGivenGateways":          "The VPC in the same call has to be ekspedite's: that is the condition of WireNetworks and CreateNetworks.",
 	"RunTemplates":              "Whatever a template is, what it may run is bounded by RunMachines and HandRolesToServices.",
+	"LetCapabilitiesIn":         "What TagOnCreation can tag is no safer: EKS has nothing narrower for either.",
 	"KeepRoles":                 "The path is ekspedite's alone.",
 	"WritePolicies":             "The path is ekspedite's alone. Where there is a boundary, it is a condition.",
 	"KeepInstanceProfiles":      "The path is ekspedite's alone.",

@@ -38,7 +38,8 @@ type rig struct {
 	mu      sync.Mutex
 	inside  map[string]fleet.Props // objects of all clusters
 	stopped bool                   // the function does not run
-	events  []events.Event         // that it answered, or would have
+	ahead   time.Duration          // of the function's clock
+	asked   int                    // requests on the bus
 }
 
 func newRig(t *testing.T) *rig {
@@ -68,15 +69,18 @@ func newRig(t *testing.T) *rig {
 			aws := awscloud.NewRegion(awscloud.InRegion(cfg, region))
 			return work.Reach{Observe: observe.Clusters{AWS: aws, Kubernetes: r, Now: time.Now}, Apply: apply.ClusterWriter{AWS: aws, Kubernetes: r}.Do}
 		},
-		Ledger: &ledger.Ledger{Store: awscloud.NewStore(cfg, r.physical("Table").Ref), Now: time.Now},
+		Ledger: &ledger.Ledger{Store: awscloud.NewStore(cfg, r.physical("Table").Ref), Now: r.now},
 		Bus:    awscloud.NewBus(cfg, "ekspedite"), Queue: r,
 		InterruptionRole: arn("InterruptionFunctionRole"), Role: arn("ClusterFunctionRole"), Account: cloud.World.Account, Region: cloud.World.Region,
-		NewID: requestID, Now: time.Now,
+		NewID: requestID, Now: r.now,
 	}
 	cloud.EventBridge.Watch(func(_ string, body []byte) {
 		if e, err := events.Decode(body); err == nil {
 			switch e.Payload.(type) {
 			case *events.ClusterApplyRequested, *events.ClusterDeleteRequested:
+				r.mu.Lock()
+				r.asked++
+				r.mu.Unlock()
 				go r.handle(e)
 			}
 		}
@@ -99,11 +103,24 @@ func (r *rig) physical(id string) struct {
 	}{found.Ref, found.Attributes}
 }
 
+// now is the function's clock.
+func (r *rig) now() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Add(r.ahead)
+}
+
+// later lets time pass for the function: what it has made becomes what was there.
+func (r *rig) later(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ahead += d
+}
+
 // handle is the function with its queue.
 func (r *rig) handle(e events.Event) {
 	r.mu.Lock()
 	stopped := r.stopped
-	r.events = append(r.events, e)
 	r.mu.Unlock()
 	for ctx := r.t.Context(); !stopped && ctx.Err() == nil; {
 		o := r.work.Handle(ctx, handler.Delivery{Event: e})

@@ -115,6 +115,7 @@ func TestLifeOfACluster(t *testing.T) {
 	}
 
 	r.kubeconfig()
+	r.later(3 * time.Minute)
 	gone := wantJSON[shownPlan](t, 0, "", "cluster", "delete", "--name", "small", "--region", "us-east-1", "--dry-run").Clusters[0]
 	if gone.Calls < 10 || !gone.OK {
 		t.Errorf("the plan of the deletion: %+v", gone)
@@ -176,7 +177,9 @@ func TestAFailedRunSaysWhatToDo(t *testing.T) {
 		t.Errorf("the plan\n%s", p)
 	}
 	p = want(t, exitFailed, []string{"Failed", "vpc-0123456789abcdef0"}, "", "cluster", "apply", "-f", file)
-	t.Log(p)
+	if !strings.Contains(p.out, "whose     yours") || !strings.Contains(p.out, "to do ") {
+		t.Errorf("it does not say what to do\n%s", p)
+	}
 	if done := wantJSON[shownRuns](t, exitFailed, "", "cluster", "apply", "-f", file).Runs; len(done) != 1 || done[0].Outcome != "Failed" {
 		t.Errorf("the run: %+v", done)
 	}
@@ -206,8 +209,8 @@ func TestFollowingEndsEarly(t *testing.T) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.events) != 3 {
-		t.Errorf("%d requests are on the bus, 3 were made", len(r.events))
+	if r.asked != 3 {
+		t.Errorf("%d requests are on the bus, 3 were made", r.asked)
 	}
 }
 

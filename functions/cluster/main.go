@@ -8,9 +8,11 @@ import (
 	"github.com/ekspedite/ekspedite/shared/access"
 	"github.com/ekspedite/ekspedite/shared/apply"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
+	"github.com/ekspedite/ekspedite/shared/decide/preflight"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/observe"
+	"github.com/ekspedite/ekspedite/shared/plan"
 	"github.com/ekspedite/ekspedite/shared/start"
 	"github.com/ekspedite/ekspedite/shared/work/cluster"
 )
@@ -42,6 +44,11 @@ func regions(f start.Function) func(region string) cluster.Reach {
 			r = cluster.Reach{
 				Observe: observe.Clusters{AWS: aws, Kubernetes: inside, Now: f.Now},
 				Apply:   apply.ClusterWriter{AWS: aws, Kubernetes: inside}.Do,
+				Preflight: func(ctx context.Context, s fleet.ClusterSpec, p plan.Plan) []preflight.Finding {
+					facts := preflight.Facts{Now: f.Now(), Account: f.Account, Role: f.RoleARN, InVPC: f.InVPC}
+					facts = observe.Preflight(ctx, awscloud.NewPreflight(cfg), facts, preflight.Ask(facts, s, p))
+					return preflight.Preflight(facts, s, p)
+				},
 			}
 			open[region] = r
 		}

@@ -46,12 +46,18 @@ func eksGrants() []constructs.Grant {
 	}, {
 		Sid: "ChangeWhatIsInClusters",
 		Actions: prefixed("eks:", "UpdateNodegroupConfig", "UpdateNodegroupVersion", "DeleteNodegroup", "UpdateAddon", "DeleteAddon",
-			"DeleteFargateProfile", "UpdateAccessEntry", "DeleteAccessEntry", "AssociateAccessPolicy", "DisassociateAccessPolicy",
+			"DeleteFargateProfile", "UpdateAccessEntry", "DeleteAccessEntry", "AssociateAccessPolicy", "DisassociateAccessPolicy", // of people, too
 			"UpdatePodIdentityAssociation", "DeletePodIdentityAssociation", "DisassociateIdentityProviderConfig", "UpdateCapability",
 			"DeleteCapability"),
 		Resources: inClusters,
 		Wide:      oursOnly,
 		When:      ours,
+	}, {
+		// EKS itself makes the access entry of a capability's role, without a tag.
+		Sid:       "LetCapabilitiesIn",
+		Actions:   prefixed("eks:", "AssociateAccessPolicy", "DisassociateAccessPolicy"),
+		Resources: []string{anywhere("eks", "access-entry/*/role/*")},
+		Wide:      anyCluster,
 	}, {
 		// EKS wants this for tags on creation, and does not say that something is being created: the first grant could tag what
 		// is somebody else's. What EKS offers as a condition is no narrower.

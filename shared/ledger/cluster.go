@@ -205,6 +205,7 @@ type ClusterRun struct {
 	Acted    bool                     `json:"acted,omitempty"`   // the last plan had actions
 	Made     map[string]fleet.Making  `json:"made,omitempty"`
 	Troubles map[string]fleet.Trouble `json:"troubles,omitempty"`
+	Checked  bool                     `json:"checked,omitempty"` // preflight has been made
 	// Updates are changes that AWS goes on with, by resource.
 	Updates map[string]fleet.Update `json:"updates,omitempty"`
 	Writes  int                     `json:"writes"` // actions carried out

@@ -70,6 +70,9 @@ func (l *Ledger) Histories(ctx context.Context) ([]string, error) {
 // maxDays is how many days are asked for one by one. Beyond that one query for all is cheaper.
 const maxDays = 14
 
+// ahead is how far the clock of whoever wrote a run may be ahead of the reader's.
+const ahead = time.Hour
+
 // RunsSince lists a cluster's recorded runs that began at a time or later, oldest first; all if the time is zero.
 func (l *Ledger) RunsSince(ctx context.Context, cluster string, since time.Time) ([]Run, error) {
 	from := since.UTC().Truncate(24 * time.Hour)
@@ -78,7 +81,7 @@ func (l *Ledger) RunsSince(ctx context.Context, cluster string, since time.Time)
 		return slices.DeleteFunc(list, func(r Run) bool { return r.StartedAt.Before(since) }), err
 	}
 	var out []Run
-	for day := from; !day.After(l.Now()); day = day.Add(24 * time.Hour) {
+	for day := from; !day.After(l.Now().Add(ahead)); day = day.Add(24 * time.Hour) {
 		list, err := l.runs(ctx, cluster, day.Format(time.DateOnly))
 		if err != nil {
 			return nil, err

@@ -32,9 +32,11 @@ func TestLinesAreBounded(t *testing.T) {
 
 func TestRunsAreFoundByTime(t *testing.T) {
 	l, c := newLedger()
+	first := c.Time
+	began := func(days int) time.Time { return first.Add(-time.Duration(days) * 24 * time.Hour) }
 	for days := range 40 {
 		r := ledger.Run{RunID: fmt.Sprintf("run-%02d", days), Function: "cluster", Outcome: events.OutcomeActive,
-			Subject: events.Subject{Cluster: "demo"}, StartedAt: c.Add(-time.Duration(days) * 24 * time.Hour)}
+			Subject: events.Subject{Cluster: "demo"}, StartedAt: began(days)}
 		if err := l.SaveRun(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -54,10 +56,18 @@ func TestRunsAreFoundByTime(t *testing.T) {
 			t.Errorf("%s: %d runs, want %d in their order; %v", name, len(list), tc.want, err)
 		}
 	}
-	if r, err := l.FindRun(t.Context(), "demo", "run-03", c.Add(-72*time.Hour)); err != nil || r.RunID != "run-03" {
+	c.Time = time.Date(2026, 3, 3, 23, 59, 0, 0, time.UTC) // a minute behind whoever wrote
+	next := ledger.Run{RunID: "tomorrow", Function: "cluster", Outcome: events.OutcomeActive, Subject: events.Subject{Cluster: "demo"}, StartedAt: c.Add(2 * time.Minute)}
+	if err := l.SaveRun(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := l.RunsSince(t.Context(), "demo", c.Time); err != nil || len(list) != 1 {
+		t.Errorf("%d runs of tomorrow, want 1; %v", len(list), err)
+	}
+	if r, err := l.FindRun(t.Context(), "demo", "run-03", began(3)); err != nil || r.RunID != "run-03" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if _, err := l.FindRun(t.Context(), "demo", "run-04", c.Add(-72*time.Hour)); !fault.Is(err, fault.NotFound) {
+	if _, err := l.FindRun(t.Context(), "demo", "run-04", began(3)); !fault.Is(err, fault.NotFound) {
 		t.Errorf("%v, want NotFound", err)
 	}
 }

@@ -24,7 +24,9 @@ func (s *Service) profileXML(p *profile) profileXML {
 
 func (s *Service) onProfile(action string) func(*request) []wire.Need {
 	return func(in *request) []wire.Need {
-		n := wire.Need{Action: "iam:" + action, Resource: s.arn("instance-profile/" + in.InstanceProfileName), Context: requestTags(in.Tags)}
+		path := in.Path
+		_ = checkPath(&path) // a wrong path is refused by the operation
+		n := wire.Need{Action: "iam:" + action, Resource: s.arn("instance-profile" + path + in.InstanceProfileName), Context: requestTags(in.Tags)}
 		if in.TagKeys != nil {
 			n.Context["aws:TagKeys"] = in.TagKeys
 		}

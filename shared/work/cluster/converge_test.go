@@ -49,7 +49,7 @@ func TestConverge(t *testing.T) {
 			}
 			inBubble(t, quick, func(t *testing.T, r *rig) {
 				r.make(old, nil, nil)
-				since := len(r.list)
+				since, changed := len(r.list), r.given(changed)
 				r.ask("request-2", changed)
 				r.run()
 				done := r.finished()

@@ -34,7 +34,7 @@ managedNodeGroups:
     updateConfig: {maxUnavailable: 2}
   - name: rocket
     amiFamily: Bottlerocket
-    instanceType: m7g.large
+    instanceType: m7g.16xlarge
     efaEnabled: true
     availabilityZones: [us-east-1a]
     bottlerocket: {enableAdminContainer: true, settings: {motd: hello}}

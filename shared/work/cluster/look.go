@@ -301,6 +301,9 @@ func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
 	if err != nil {
 		return plan.Plan{}, err
 	}
+	if p, err = v.check(ctx, o, p); err != nil {
+		return plan.Plan{}, err
+	}
 	v.compare(ctx, p, ready, append(pending, pruned...))
 	obs.Log(ctx).Info("plan", "run", v.run.RunID, "cluster", v.spec.Name, "reason", p.Reason, "actions", p.Len(), "outcome", p.Outcome)
 	return p, nil

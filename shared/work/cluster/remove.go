@@ -91,6 +91,9 @@ func (w *Work) reportDryRun(ctx context.Context, d handler.Delivery, id fleet.Cl
 		done.Outcome, done.Failures = events.OutcomeFailed, failures(p)
 	}
 	obs.Log(ctx).Info("dry run", "cluster", id.Name, "plan", p.String())
+	if err := w.Ledger.SaveRun(ctx, done); err != nil { // for whoever follows it there, such as a pipeline
+		return err
+	}
 	return w.Bus.Publish(ctx, w.report(ctx, list, &done)...)
 }
 

@@ -25,10 +25,12 @@ import (
 	"github.com/ekspedite/ekspedite/infra/local/world"
 	"github.com/ekspedite/ekspedite/shared/apply"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
+	"github.com/ekspedite/ekspedite/shared/decide/preflight"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/observe"
+	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
 const (
@@ -161,6 +163,11 @@ func (r *rig) work(s *session) *Work {
 			return Reach{
 				Observe: observe.Clusters{AWS: reach, Kubernetes: s, Now: time.Now},
 				Apply:   apply.ClusterWriter{AWS: reach, Kubernetes: s}.Do,
+				Preflight: func(ctx context.Context, c fleet.ClusterSpec, p plan.Plan) []preflight.Finding {
+					facts := preflight.Facts{Now: time.Now(), Account: account} // no role: nobody enforces permissions here
+					facts = observe.Preflight(ctx, awscloud.NewPreflight(r.config(region, s)), facts, preflight.Ask(facts, c, p))
+					return preflight.Preflight(facts, c, p)
+				},
 			}
 		},
 		Ledger: &ledger.Ledger{Store: s, Now: time.Now}, Bus: s, Queue: s, InterruptionRole: drainer,

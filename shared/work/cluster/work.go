@@ -15,11 +15,13 @@ import (
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/apply"
+	"github.com/ekspedite/ekspedite/shared/decide/preflight"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/obs"
 	"github.com/ekspedite/ekspedite/shared/observe"
+	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
 // Publisher puts events on ekspedite's bus.
@@ -49,17 +51,19 @@ type Work struct {
 	// InterruptionRole gets into every cluster to drain nodes; Role is this function's own: ARNs.
 	InterruptionRole, Role string
 	// Boundary is the permissions boundary of every role that a spec names none for.
-	Boundary string
-	Account, Region        string // events of others are not ours; "" accepts all
-	NewID                  func() string
-	Now                    func() time.Time
-	Metrics                *obs.Metrics
+	Boundary        string
+	Account, Region string // events of others are not ours; "" accepts all
+	NewID           func() string
+	Now             func() time.Time
+	Metrics         *obs.Metrics
 }
 
 // Reach is a Region, as far as its clusters are concerned.
 type Reach struct {
 	Observe observe.Clusters
 	Apply   apply.Do
+	// Preflight looks whether a plan can work. Nil: nobody looks.
+	Preflight func(ctx context.Context, s fleet.ClusterSpec, p plan.Plan) []preflight.Finding
 }
 
 const function = "cluster"

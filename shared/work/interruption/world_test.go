@@ -269,7 +269,7 @@ func (w *world) Nodes(_ context.Context, name string) (interruption.Nodes, error
 }
 
 // Policy implements interruption.Policies.
-func (w *world) Policy(ctx context.Context, _ string) (p fleet.Policy, err error) {
+func (w *world) Policy(ctx context.Context, _ fleet.ClusterID) (p fleet.Policy, err error) {
 	err = w.call(ctx, "policy", func() error { p = w.policy; return nil })
 	return p, err
 }

@@ -135,6 +135,9 @@ func (v Plan) Text(w io.Writer, full bool) error {
 			fmt.Fprintf(w, "  - %s\n", indent(n, "    "))
 		}
 	}
+	if !v.OK {
+		fmt.Fprintln(w, "\nthis would fail: see above")
+	}
 	return nil
 }
 

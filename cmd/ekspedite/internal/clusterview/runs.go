@@ -1,6 +1,7 @@
 package clusterview
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -122,7 +123,7 @@ func Failures(w io.Writer, r ledger.Run) {
 		if f.Code != "" {
 			head = strings.TrimPrefix(head+": "+f.Code, ": ")
 		}
-		fmt.Fprintf(w, "\n  %s\n", head)
+		fmt.Fprintf(w, "\n  %s\n", cmp.Or(head, "the run"))
 		fmt.Fprintf(w, "    what      %s\n", indent(f.Text, "              "))
 		fmt.Fprintf(w, "    whose     %s\n", whose[f.Whose])
 		if f.Fix != "" {

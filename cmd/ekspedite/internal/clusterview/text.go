@@ -21,11 +21,15 @@ func JSON(w io.Writer, v any) error {
 
 // table writes rows in columns.
 func table(w io.Writer, rows [][]string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
-		fmt.Fprintln(t, strings.TrimRight(strings.Join(r, "\t"), "\t "))
+		fmt.Fprintln(t, strings.Join(r, "\t"))
 	}
-	_ = t.Flush() // to a terminal or a buffer, where nobody is left to tell
+	_ = t.Flush() // to memory, which does not fail
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
 }
 
 // count is "1 call", "2 calls".
@@ -36,15 +40,17 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// short is a duration for people: 45s, 3m20s, 2h5m, 12d.
+// short is a duration for people: 45s, 3m20s, 15m, 2h5m, 12d.
 func short(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "0s"
-	case d < time.Hour:
+	case d < time.Minute:
 		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return strings.Replace(d.Round(time.Second).String(), "m0s", "m", 1)
 	case d < 48*time.Hour:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+		return strings.TrimSuffix(strings.TrimSuffix(d.Round(time.Minute).String(), "0s"), "0m")
 	}
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
