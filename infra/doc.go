@@ -7,8 +7,9 @@
 // The rooms:
 //
 //	main.go, app.go   the program: which stacks there are, and the two ways to write them
-//	stacks/           data (what must survive), automation (what listens and acts); permissions.go holds every grant
-//	constructs/       the parts that stacks are made of: a Worker is a queue, its DLQ and the function that empties it
+//	stacks/           data (what must survive), automation (what listens and acts); permissions*.go hold every grant
+//	constructs/       the parts that stacks are made of: a Worker is a queue, its DLQ and the function that empties it;
+//	                  an Invoked is a function that others invoke
 //	template/         the synthesized CloudFormation, committed; a test fails when it is stale
 //	internal/         lambdazip packs a binary for Lambda, the same bytes every time; quietnode silences a banner
 //	local/            the embedded cloud, which loads template/; it never imports anything here

@@ -164,7 +164,6 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	output(stack, "InterruptionDLQUrl", "", interrupted.DeadLetters.QueueUrl())
 	output(stack, "PipelineFunctionName", "For the Lambda actions of pipelines that ask for clusters", staged.Function.Function.FunctionName())
 	output(stack, "PipelineDLQUrl", "", staged.DeadLetters.QueueUrl())
-	output(stack, "SpecsBucket", "Where to put specs: a file *.yaml, *.yml or *.json is a request", props.Specs.BucketName)
 	return Automation{Stack: stack, Bus: bus, Cluster: applied, Interruption: interrupted, Pipeline: staged}
 }
 

@@ -77,7 +77,7 @@ func newSpecs(stack awscdk.Stack) Specs {
 	constructs.Suppress(bucket, "AwsSolutions-S1",
 		"Who has put what there is in the bucket's versions, in the ledger and, where data events are on, in CloudTrail. A bucket of access logs would tell less.")
 	return Specs{
-		BucketName: export(stack, "SpecsName", "ekspedite-specs-name", bucket.BucketName()),
+		BucketName: export(stack, "SpecsBucket", "ekspedite-specs-name", bucket.BucketName()),
 		FilesARN:   export(stack, "SpecsFilesArn", "ekspedite-specs-files-arn", bucket.ArnForObjects(jsii.String("*"))),
 	}
 }

@@ -48,6 +48,9 @@ const minBurst = 10
 func (b *Budget) Within(cfg Config) Config {
 	cfg = cfg.Copy()
 	cfg.APIOptions = append(cfg.APIOptions, func(s *middleware.Stack) error {
+		if _, calls := s.Finalize.Get("Retry"); !calls { // what is only signed is no call
+			return nil
+		}
 		// After the retry middleware: each attempt counts.
 		return s.Finalize.Insert(middleware.FinalizeMiddlewareFunc("ekspediteBudget", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			if err := b.bucket(awsmiddleware.GetRegion(ctx), awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)).Wait(ctx); err != nil {

@@ -49,3 +49,11 @@ func TestBudget(t *testing.T) {
 		}
 	})
 }
+
+// TestBudgetAndTokens: a token is signed and never sent, so that no budget is in its way.
+func TestBudgetAndTokens(t *testing.T) {
+	cfg := NewBudget(5).Within(Static("http://embedded.invalid", "us-east-1", "a", "b"))
+	if token, err := NewTokens(cfg, time.Now).Token(t.Context(), "demo"); err != nil || !strings.HasPrefix(token, "k8s-aws-v1.") {
+		t.Errorf("%q, %v", token, err)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/ekspedite/ekspedite/shared/fault"
 )
@@ -24,6 +25,13 @@ import (
 func At(cfg Config, endpoint string) Config {
 	cfg = cfg.Copy()
 	cfg.BaseEndpoint = &endpoint
+	return cfg
+}
+
+// Quiet keeps the SDK from writing to standard error, which is for people where somebody sits at a terminal.
+func Quiet(cfg Config) Config {
+	cfg = cfg.Copy()
+	cfg.Logger = logging.Nop{}
 	return cfg
 }
 

@@ -101,7 +101,7 @@ func (w *Work) warn(ctx context.Context, p *events.ClusterApplyRequested, specs 
 	}
 }
 
-// dryRun reads the world and tells what would be written. The ledger is not written either.
+// dryRun reads the world and tells what would be written. Of the ledger, only the history of runs is.
 func (w *Work) dryRun(ctx context.Context, d handler.Delivery, p *events.ClusterApplyRequested, s spec.Spec) error {
 	start := w.Now()
 	opt := w.options(runID(p.RequestID, idOf(s)), p.Prune)

@@ -151,7 +151,7 @@ func (w *Work) ask(ctx context.Context, t token, p Parameters) (token, error) {
 		return t, configuration("spec %s: %v", p.Spec, err)
 	}
 	if fault.Is(err, fault.Denied) {
-		return t, &failure{permissionError, fmt.Sprintf("spec %s: %v; the function may read the bucket that is the output SpecsBucket of the stack ekspedite-automation", p.Spec, err)}
+		return t, &failure{permissionError, fmt.Sprintf("spec %s: %v; the function may read the bucket that is the output SpecsBucket of the stack ekspedite-data", p.Spec, err)}
 	}
 	if err != nil {
 		return t, err

@@ -53,6 +53,7 @@ func Open(ctx context.Context, o Options) (*Deployment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the AWS configuration cannot be read: %w", err)
 	}
+	cfg = awscloud.Quiet(cfg)
 	d := &Deployment{Endpoint: strings.TrimSuffix(cmp.Or(o.Endpoint, os.Getenv("AWS_ENDPOINT_URL")), "/")}
 	if d.Endpoint != "" {
 		cfg = awscloud.At(cfg, d.Endpoint)

@@ -127,7 +127,11 @@ func (f *following) look(ctx context.Context) (done ledger.Run, over bool, err e
 	}
 	if time.Since(f.news) > quiet {
 		f.news = time.Now()
-		f.Say("nothing has begun the run yet: look at the queue ekspedite-cluster, its dead-letter queue and the function's log, in this order")
+		text := "nothing has taken the request up yet: look at the queue ekspedite-cluster, its dead-letter queue and the function's log, in this order"
+		if d.RunID == f.run.ID {
+			text = "the function has the request and looks around before it begins"
+		}
+		f.Say(text)
 	}
 	return done, false, nil
 }

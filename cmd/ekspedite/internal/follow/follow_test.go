@@ -62,7 +62,7 @@ func (f *function) end(outcome string) {
 }
 
 func (f *function) desire(request string) {
-	if _, err := f.Desire(f.t.Context(), ledger.Desired{ClusterID: demo, RequestID: request, RunID: "run of " + request, RequestedAt: time.Now()}); err != nil {
+	if _, err := f.Desire(f.t.Context(), ledger.Desired{ClusterID: demo, RequestID: request, RunID: map[string]string{"req": "mine", "newer": "run of newer"}[request], RequestedAt: time.Now()}); err != nil {
 		f.t.Error(err)
 	}
 }
@@ -117,7 +117,13 @@ func TestAwait(t *testing.T) {
 			f.save()
 			time.Sleep(150 * time.Second)
 			f.end(events.OutcomeActive)
-		}, events.OutcomeActive, 1, []string{"nothing has begun", "at work on cluster", "at work on cluster"}},
+		}, events.OutcomeActive, 1, []string{"nothing has taken the request up", "at work on cluster", "at work on cluster"}},
+		"slow to look around": {func(f *function) {
+			f.desire("req")
+			time.Sleep(90 * time.Second)
+			f.begin("mine", "req")
+			f.end(events.OutcomeActive)
+		}, events.OutcomeActive, 0, []string{"has the request"}},
 		"talkative": {func(f *function) {
 			f.begin("mine", "req")
 			f.tell(1, 450)
