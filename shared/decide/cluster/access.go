@@ -131,10 +131,10 @@ func (b *builder) entryDiffers(want fleet.AccessSpec, have fleet.Resource) (chan
 		notes = append(notes, cannot(what, "type", "EKS does not change it", "take the entry out of the file, apply with --prune, and put it in again"))
 	}
 	if cmp.Or(want.Type, "STANDARD") != "STANDARD" {
-		return nil, notes // EKS gives nodes their groups
+		return b.retag(have, owned(b.s)), notes // EKS gives nodes their groups, and may have made the entry itself
 	}
 	if sameSet(fleet.Texts(have.Props, "kubernetesGroups"), want.Groups) && (want.Username == "" || want.Username == fleet.Text(have.Props, "username")) {
-		return nil, notes
+		return b.retag(have, owned(b.s)), notes
 	}
 	c := b.child(plan.Change, id, "eks:UpdateAccessEntry", "change the groups of "+want.Principal, fleet.Props{
 		"principalArn": want.Principal, "username": want.Username,

@@ -21,7 +21,7 @@ import (
 func (r *rig) given(text string) string {
 	r.t.Helper()
 	text = strings.ReplaceAll(text, "111122223333", account)
-	g := &giver{r: r, region: regexp.MustCompile(`(?m)^ *region: (\S+)`).FindStringSubmatch(text)[1]}
+	g := &giver{r: r, region: regexp.MustCompile(`\bregion: ([\w-]+)`).FindStringSubmatch(text)[1]}
 	g.ec2 = ec2.NewFromConfig(r.config(g.region, r.cloud))
 	for _, m := range regexp.MustCompile(`[a-z]+-[a-z]+-\d-[a-z]{3}-1[ab]`).FindAllString(text, -1) {
 		_, err := g.ec2.ModifyAvailabilityZoneGroup(ctx, &ec2.ModifyAvailabilityZoneGroupInput{

@@ -133,7 +133,7 @@ func TestGroupsAtManyCalls(t *testing.T) {
 	}
 	for name, text := range map[string]string{"managed": managedGroups, "self-managed": ownGroups} {
 		t.Run(name, func(t *testing.T) {
-			want, calls := plain(t, text)
+			want, calls := undisturbed(t, text)
 			step := calls/6 + 1
 			for i, e := range []event{failsBefore, failsAfter, killedBefore, killedAfter} {
 				for n := 1 + i*step/4; n <= calls; n += step {

@@ -23,8 +23,13 @@ func (r *rig) make(text string, twice func() bool, at func(n int, op string) eve
 // plain is the undisturbed creation: its end, and how many calls it takes.
 func plain(t *testing.T, name string) (want []string, calls int) {
 	t.Helper()
+	return undisturbed(t, example(t, name))
+}
+
+func undisturbed(t *testing.T, file string) (want []string, calls int) {
+	t.Helper()
 	inBubble(t, quick, func(t *testing.T, r *rig) {
-		text := r.given(example(t, name))
+		text := r.given(file)
 		r.make(text, nil, nil)
 		want, calls = r.shape(text), r.script.calls
 		r.complete(t, text, want, "undisturbed")
