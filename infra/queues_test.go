@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -197,10 +196,6 @@ func TestFunctions(t *testing.T) {
 		most, ok := at(source.Properties, "ScalingConfig", "MaximumConcurrency").(float64)
 		if !ok || most < 2 {
 			t.Errorf("%s: concurrency %v is less than Lambda takes", source.ID, most)
-		}
-		// It divides the account's API rates by this.
-		if told := at(p, "Environment", "Variables", "EKSPEDITE_CONCURRENCY"); told != nil && told != fmt.Sprint(most) {
-			t.Errorf("%s is told of a concurrency of %v, and has %v", function.ID, told, most)
 		}
 	}
 	slices.Sort(handlers)

@@ -30,7 +30,7 @@ func main() {
 
 // regions opens each Region once in the life of the execution environment.
 func regions(f start.Function) func(region string) cluster.Reach {
-	base := awscloud.NewBudget(f.Concurrency).Within(f.Config)
+	base := awscloud.NewBudget(f.Ledger).Within(f.Config)
 	var mu sync.Mutex
 	open := map[string]cluster.Reach{}
 	return func(region string) cluster.Reach {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -102,7 +101,6 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 			Environment: environment(map[string]*string{
 				// The principal that a cluster's access entry lets cordon and evict.
 				"EKSPEDITE_INTERRUPTION_ROLE_ARN": interrupted.Role.RoleArn(),
-				"EKSPEDITE_CONCURRENCY":           jsii.String(strconv.Itoa(concurrency)),
 				"EKSPEDITE_IN_VPC":                network.Attached,
 				"EKSPEDITE_ROLE_BOUNDARY":         awscdk.Fn_Ref(jsii.String(roleBoundary)),
 			}),

@@ -4,45 +4,54 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
-	"golang.org/x/time/rate"
+
+	"github.com/ekspedite/ekspedite/shared/ledger"
 )
 
-// Budget keeps the calls of one execution environment within a rate for each service and Region, reads and writes apart,
-// so that a fleet that is made at once leaves room for whoever else uses the account. It is shared by all configurations
-// that are made of the one that it was put into.
-//
-// An account's environments divide what AWS allows: with n of them at most, each may use an nth of the share below.
+// Drawer gives out calls of a budget that all execution environments share: the ledger.
+type Drawer interface {
+	Draw(ctx context.Context, budget string, r ledger.Rate, n int) (granted int, again time.Duration, err error)
+}
+
+// Budget keeps the calls of all execution environments together within a rate for each service and Region, reads and
+// writes apart, so that a fleet that is made at once leaves room for whoever else uses the account. Each environment draws
+// some calls at a time, and waits when there are none.
 type Budget struct {
-	environments int
+	drawer Drawer
 
-	mu      sync.Mutex
-	buckets map[string]*rate.Limiter
+	mu    sync.Mutex
+	purse map[string]*purse
 }
 
-// NewBudget is for a function of which so many environments run at most.
-func NewBudget(environments int) *Budget {
-	return &Budget{environments: max(environments, 1), buckets: map[string]*rate.Limiter{}}
+// purse is what an environment has drawn.
+type purse struct {
+	turn  chan struct{} // who holds it, counts
+	left  int
+	until time.Time // what is not spent then is forfeit: the budget has been filled up meanwhile
 }
 
-// share is how many calls a second, and how many at once, all environments together may make.
-type share struct {
-	rate  float64
-	burst int
-}
+// NewBudget is a budget that is drawn from a ledger.
+func NewBudget(d Drawer) *Budget { return &Budget{drawer: d, purse: map[string]*purse{}} }
 
-// Shares of what AWS allows an account in a Region. EC2 documents 20 reads a second after 100 at once and 5 writes after 50
-// for most of its API (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html): half of it is taken. EKS
-// and IAM publish no figures: theirs are a choice.
+// Rates are what all environments together may take of what AWS allows an account in a Region. EC2 documents 20 reads a
+// second after 100 at once and 5 writes after 50 for most of its API
+// (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html): half of it is taken. The others publish no
+// figures: theirs are a choice.
 var (
-	reading = map[string]share{"ec2": {10, 50}, "": {10, 50}}
-	writing = map[string]share{"ec2": {2.5, 50}, "": {5, 50}}
+	reading = map[string]ledger.Rate{"ec2": {PerSecond: 10, Burst: 50}, "": {PerSecond: 10, Burst: 50}}
+	writing = map[string]ledger.Rate{"ec2": {PerSecond: 2.5, Burst: 25}, "": {PerSecond: 5, Burst: 25}}
 )
 
-// minBurst lets one environment make a cluster's network in one go.
-const minBurst = 10
+const (
+	// chunk is how many calls are drawn at a time: about a look's worth.
+	chunk = 12
+	// spend is how long drawn calls may be kept.
+	spend = 5 * time.Second
+)
 
 // Within puts the budget into a configuration.
 func (b *Budget) Within(cfg Config) Config {
@@ -53,7 +62,7 @@ func (b *Budget) Within(cfg Config) Config {
 		}
 		// After the retry middleware: each attempt counts.
 		return s.Finalize.Insert(middleware.FinalizeMiddlewareFunc("ekspediteBudget", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			if err := b.bucket(awsmiddleware.GetRegion(ctx), awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)).Wait(ctx); err != nil {
+			if err := b.take(ctx, awsmiddleware.GetRegion(ctx), awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)); err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 			}
 			return next.HandleFinalize(ctx, in)
@@ -62,25 +71,60 @@ func (b *Budget) Within(cfg Config) Config {
 	return cfg
 }
 
-func (b *Budget) bucket(region, service, operation string) *rate.Limiter {
-	shares, kind := writing, "write"
-	for _, prefix := range []string{"Describe", "List", "Get"} {
+// take takes one call, and waits until there is one. A budget that cannot be read stops nobody: AWS throttles by itself.
+func (b *Budget) take(ctx context.Context, region, service, operation string) error {
+	name, rate := budgetOf(region, service, operation)
+	p := b.open(name)
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for p.left == 0 || !time.Now().Before(p.until) {
+		granted, again, err := b.drawer.Draw(ctx, name, rate, chunk)
+		if err != nil {
+			return ctx.Err()
+		}
+		p.left, p.until = granted, time.Now().Add(spend)
+		if granted > 0 {
+			break
+		}
+		t := time.NewTimer(again)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	p.left--
+	return nil
+}
+
+func (b *Budget) open(name string) *purse {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, ok := b.purse[name]
+	if !ok {
+		p = &purse{turn: make(chan struct{}, 1)}
+		b.purse[name] = p
+	}
+	return p
+}
+
+// budgetOf names the budget of a call, and what it allows.
+func budgetOf(region, service, operation string) (string, ledger.Rate) {
+	rates, kind := writing, "write"
+	for _, prefix := range []string{"Describe", "List", "Get", "Simulate"} {
 		if strings.HasPrefix(operation, prefix) {
-			shares, kind = reading, "read"
+			rates, kind = reading, "read"
 		}
 	}
 	service = strings.ToLower(service)
-	s, ok := shares[service]
+	rate, ok := rates[service]
 	if !ok {
-		s = shares[""]
+		rate = rates[""]
 	}
-	key := region + " " + service + " " + kind
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l, ok := b.buckets[key]
-	if !ok {
-		l = rate.NewLimiter(rate.Limit(s.rate/float64(b.environments)), max(minBurst, s.burst/b.environments))
-		b.buckets[key] = l
-	}
-	return l
+	return region + "/" + service + "/" + kind, rate
 }

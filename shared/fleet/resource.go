@@ -70,6 +70,8 @@ type Trouble struct {
 type Making struct {
 	At    time.Time `json:"at"`    // the last time
 	Times int       `json:"times"` // in this run; more than once if it did not become visible
+	// Name is what the API calls it, of what is listed by its name and not by its tags.
+	Name string `json:"name,omitempty"`
 }
 
 // Tags on everything that ekspedite makes for a cluster. The first is eksctl's, the second tells ours from eksctl's own.

@@ -260,7 +260,7 @@ func (r ClusterRun) Follow(next ClusterRun) ClusterRun {
 	next.version, next.Converged = r.version, r.Converged
 	next.Made, next.Updates = map[string]fleet.Making{}, maps.Clone(r.Updates)
 	for id, m := range r.Made {
-		next.Made[id] = fleet.Making{At: m.At}
+		next.Made[id] = fleet.Making{At: m.At, Name: m.Name}
 	}
 	return next
 }

@@ -24,9 +24,6 @@ type Settings struct {
 	// RoleARN (EKSPEDITE_ROLE_ARN) is the function's own role, which a cluster may have to let in by name. Only the cluster
 	// function has it.
 	RoleARN string
-	// Concurrency (EKSPEDITE_CONCURRENCY) is how many environments of the function run at most, which share the account's
-	// API rates. Only the cluster function has it.
-	Concurrency int
 	// InVPC (EKSPEDITE_IN_VPC=true) says that the function is attached to a network of yours, by which it can reach API
 	// servers without a public endpoint. Only the cluster function has it.
 	InVPC bool
@@ -45,7 +42,6 @@ func Load(getenv func(string) string, needRole bool) (Settings, error) {
 		s.InterruptionRoleARN = r.must("EKSPEDITE_INTERRUPTION_ROLE_ARN")
 		s.RoleARN = r.must("EKSPEDITE_ROLE_ARN")
 		s.InVPC = getenv("EKSPEDITE_IN_VPC") == "true"
-		s.Concurrency = r.positive("EKSPEDITE_CONCURRENCY")
 		s.RoleBoundary = getenv("EKSPEDITE_ROLE_BOUNDARY")
 	}
 	return s, errors.Join(r.errs...)

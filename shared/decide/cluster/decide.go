@@ -8,6 +8,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -275,6 +276,14 @@ func Memory(c plan.Call) string {
 		return c.ID
 	}
 	return string(c.Effect) + " " + c.ID
+}
+
+// NameOf is the name that a call gives to what it makes, of what is listed by its name and not by its tags; "" of others.
+func NameOf(c plan.Call) string {
+	if c.Effect != plan.Create {
+		return ""
+	}
+	return cmp.Or(fleet.Text(c.Input, "roleName"), fleet.Text(c.Input, "instanceProfileName"))
 }
 
 // hopeless tells whether what failed will not work by being tried again.

@@ -102,9 +102,14 @@ func removes(now time.Time, o Observation, s fleet.ClusterSpec, opt Options, for
 
 // unseen are the resources that were made so short a time ago that they may be there although nobody sees them.
 func unseen(now time.Time, o Observation) (ids []string) {
+	names := map[string]bool{}
+	for _, have := range o.all() {
+		names[have.Kind+" "+have.Physical] = true
+	}
 	for id, m := range o.Made {
 		kind := fleet.KindOf(id)
 		switch {
+		case m.Name != "" && names[kind+" "+m.Name]:
 		case strings.Contains(id, " "), kind == "kubernetes", now.Sub(m.At) >= settle, o.first(id) != nil, !o.Made[string(plan.Delete)+" "+id].At.Before(m.At):
 		case removalOf(kind) == nil || removalOf(kind).withCluster:
 		default:

@@ -359,7 +359,7 @@ func (v *visit) apply(ctx context.Context, p plan.Plan) bool {
 				continue
 			}
 			delete(v.run.Troubles, id)
-			v.run.Made[memory] = fleet.Making{At: r.At, Times: v.run.Made[memory].Times + 1}
+			v.run.Made[memory] = fleet.Making{At: r.At, Times: v.run.Made[memory].Times + 1, Name: cluster.NameOf(call)}
 			if r.Update.ID != "" {
 				r.Update.Begun = r.At
 				v.run.Updates[id] = r.Update
