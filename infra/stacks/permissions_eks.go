@@ -85,11 +85,6 @@ func checkGrants() []constructs.Grant {
 		Resources: []string{"*"},
 		Wide:      noARN,
 	}, {
-		Sid:       "ReadPrices",
-		Actions:   []string{"pricing:GetProducts"},
-		Resources: []string{"*"},
-		Wide:      noARN,
-	}, {
 		Sid:       "FindImages", // AWS's own parameters, and those of its partners
 		Actions:   []string{"ssm:GetParameter"},
 		Resources: []string{"arn:${AWS::Partition}:ssm:*::parameter/aws/service/*"},

@@ -30,7 +30,7 @@ func networkGrants() []constructs.Grant {
 		Actions: prefixed("ec2:Describe",
 			"Addresses", "AvailabilityZones", "EgressOnlyInternetGateways", "Images", "Instances", "InstanceTypeOfferings", "InstanceTypes",
 			"InternetGateways", "KeyPairs", "LaunchTemplates", "LaunchTemplateVersions", "NatGateways", "NetworkInterfaces", "PlacementGroups",
-			"RouteTables", "SecurityGroups", "SpotPriceHistory", "Subnets", "TransitGatewayVpcAttachments", "Volumes", "VpcAttribute",
+			"RouteTables", "SecurityGroups", "Subnets", "TransitGatewayVpcAttachments", "Volumes", "VpcAttribute",
 			"VpcEndpoints", "VpcEndpointServices", "VpcPeeringConnections", "Vpcs", "VpnGateways"),
 		Resources: []string{"*"},
 		Wide:      "EC2's describe calls have no resources to name.",

@@ -48,6 +48,8 @@ func TestConverge(t *testing.T) {
 				t.Fatalf("the example has no %q", tc.from)
 			}
 			inBubble(t, quick, func(t *testing.T, r *rig) {
+				r.under(t, parameters)
+				defer r.allowed(t)
 				r.make(old, nil, nil)
 				since, changed := len(r.list), r.given(changed)
 				r.ask("request-2", changed)

@@ -32,6 +32,7 @@ func TestGrantsPassPreflight(t *testing.T) {
 				p := maps.Clone(parameters)
 				p["Regions"] = r.names(text)[0].Region
 				r.under(t, p)
+				defer r.allowed(t)
 				specs, said := spec.Parse([]byte(text))
 				if said.Err() != nil {
 					t.Fatal(said.Err())

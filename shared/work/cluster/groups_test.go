@@ -82,6 +82,8 @@ func TestGroups(t *testing.T) {
 	for name, tc := range map[string]struct{ text, group string }{"managed": {managedGroups, "chosen"}, "self-managed": {ownGroups, "plain"}} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, quick, func(t *testing.T, r *rig) {
+				r.under(t, parameters)
+				defer r.allowed(t)
 				n := 0
 				apply := func(what, text string) {
 					t.Helper()

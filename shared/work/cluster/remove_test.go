@@ -24,6 +24,8 @@ import (
 // TestDelete makes the demo's cluster with AWS's real durations, says how it would be deleted, and deletes it.
 func TestDelete(t *testing.T) {
 	inBubble(t, world.Real, func(t *testing.T, r *rig) {
+		r.under(t, parameters)
+		defer r.allowed(t)
 		text := example(t, "demo.yaml")
 		before := r.everywhere(region)
 		r.ask("request-1", text)
@@ -220,6 +222,8 @@ func TestDeleteAtEveryCall(t *testing.T) {
 // the load balancer goes, too, and the volume stays.
 func TestLeftByKubernetes(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
+		r.under(t, parameters)
+		defer r.allowed(t)
 		text := example(t, "demo.yaml")
 		before := r.everywhere(region)
 		r.make(text, nil, nil)
@@ -268,6 +272,8 @@ func TestLeftByKubernetes(t *testing.T) {
 // little.
 func TestPruneOverTheWire(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
+		r.under(t, parameters)
+		defer r.allowed(t)
 		text := example(t, "demo.yaml")
 		r.make(text, nil, nil)
 		at := strings.Index(text, "\n  - name: on-demand")
