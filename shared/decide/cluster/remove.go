@@ -109,7 +109,7 @@ func unseen(now time.Time, o Observation) (ids []string) {
 	for id, m := range o.Made {
 		kind := fleet.KindOf(id)
 		switch {
-		case m.Name != "" && names[kind+" "+m.Name]:
+		case m.Name != "" && (names[kind+" "+m.Name] || !o.Made[string(plan.Delete)+" "+kind+"/"+m.Name].At.Before(m.At)):
 		case strings.Contains(id, " "), kind == "kubernetes", now.Sub(m.At) >= settle, o.first(id) != nil, !o.Made[string(plan.Delete)+" "+id].At.Before(m.At):
 		case removalOf(kind) == nil || removalOf(kind).withCluster:
 		default:
