@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,7 +46,7 @@ func newRig(t *testing.T) *rig {
 	none := faults.None
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	cloud, err := local.Start(t.Context(), local.Options{
-		Seed: 1, Faults: &none, TemplateDir: filepath.Join("..", "..", "infra", "template"), DataDir: t.TempDir(), Launcher: launcher{}, Log: quiet,
+		Seed: 1, Faults: &none, TemplateDir: filepath.Join("..", "..", "infra", "template"), DataDir: t.TempDir(), Launcher: eks.Idle{}, Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -225,34 +224,3 @@ func wantJSON[T any](t *testing.T, code int, stdin string, args ...string) (v T)
 	}
 	return v
 }
-
-// launcher stands in for Kubernetes: control planes that do nothing.
-type launcher struct{}
-
-func (launcher) Launch(context.Context, eks.Spec) (eks.ControlPlane, error) {
-	return &plane{make(chan struct{})}, nil
-}
-
-type plane struct{ done chan struct{} }
-
-func (*plane) Endpoint() string                                      { return "https://127.0.0.1:1" }
-func (*plane) CAData() string                                        { return base64.StdEncoding.EncodeToString([]byte("none")) }
-func (*plane) AdminKubeconfig() string                               { return "" }
-func (*plane) PutNode(context.Context, eks.Node) error               { return nil }
-func (*plane) DeleteNode(context.Context, string) error              { return nil }
-func (*plane) StopNode(context.Context, string) error                { return nil }
-func (*plane) StartNode(context.Context, string) error               { return nil }
-func (*plane) Upgrade(context.Context, string) error                 { return nil }
-func (*plane) Cordon(context.Context, string) error                  { return nil }
-func (*plane) Evict(context.Context, string, bool) (int, error)      { return 0, nil }
-func (*plane) Relabel(context.Context, string, eks.NodeChange) error { return nil }
-func (*plane) Enforce(ctx context.Context, _ []eks.Grant) error      { <-ctx.Done(); return ctx.Err() }
-func (*plane) Apply(context.Context, []eks.Object, string) error     { return nil }
-func (*plane) Remove(context.Context, []eks.Object) error            { return nil }
-func (*plane) Fargate(ctx context.Context, _ []eks.FargateRules, _ eks.FargateMachines) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-func (p *plane) Stop() error           { close(p.done); return nil }
-func (p *plane) Done() <-chan struct{} { return p.done }
-func (*plane) Err() error              { return nil }

@@ -74,11 +74,3 @@ func (k objects) Apply(ctx context.Context, name string, object fleet.Props) err
 	}
 	return client.ApplyObject(ctx, object)
 }
-
-func (k objects) Delete(ctx context.Context, name string, object fleet.Props) error {
-	client, err := k.Client(ctx, name)
-	if err != nil {
-		return err
-	}
-	return client.DeleteObject(ctx, object)
-}

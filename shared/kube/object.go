@@ -38,13 +38,3 @@ func (c *Client) ApplyObject(ctx context.Context, object fleet.Props) error {
 	}
 	return c.Apply(ctx, text)
 }
-
-// DeleteObject deletes an object. An absent one is fault.NotFound.
-func (c *Client) DeleteObject(ctx context.Context, o fleet.Props) error {
-	kind, name := fleet.Text(o, "kind"), fleet.Text(o, "metadata", "name")
-	path, err := at(fleet.Text(o, "apiVersion"), kind, fleet.Text(o, "metadata", "namespace"), name)
-	if err != nil {
-		return err
-	}
-	return classify("delete "+kind+" "+name, c.rest.Delete().AbsPath(path).MaxRetries(0).Do(ctx).Error())
-}

@@ -129,7 +129,7 @@ func (b *builder) nodeEntry(g fleet.NodeGroupSpec, role string, needs []string) 
 			if is := fleet.Text(have.Props, "type"); is != kind {
 				return nil, []string{cannot("access entry of "+role, "type", "it is "+is+", by which nodes do not come in, and EKS does not change it", "delete the entry, and apply again")}
 			}
-			return nil, nil
+			return b.retag(have, owned(b.s, g.Tags)), nil // EKS may have made it, for a managed group with the same role
 		},
 	})
 	return id

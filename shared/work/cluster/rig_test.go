@@ -21,6 +21,7 @@ import (
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/infra/local"
+	"github.com/ekspedite/ekspedite/infra/local/eks"
 	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/infra/local/world"
 	"github.com/ekspedite/ekspedite/shared/apply"
@@ -124,7 +125,7 @@ type rig struct {
 func newRig(t testing.TB, profile world.Profile, f faults.Config) *rig {
 	t.Helper()
 	cloud, err := local.Start(context.Background(), local.Options{
-		InMemory: true, Profile: profile, Seed: 7, Faults: &f, Launcher: launcher{}, DataDir: t.TempDir(),
+		InMemory: true, Profile: profile, Seed: 7, Faults: &f, Launcher: eks.Idle{}, DataDir: t.TempDir(),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {

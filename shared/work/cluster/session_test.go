@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
-	"github.com/ekspedite/ekspedite/infra/local/eks"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/ledger"
@@ -176,16 +174,6 @@ func (s *session) Apply(ctx context.Context, cluster string, object fleet.Props)
 	})
 }
 
-func (s *session) Delete(ctx context.Context, cluster string, object fleet.Props) error {
-	s.count("kubernetes delete")
-	return s.call(ctx, "kubernetes delete", func() error {
-		s.inside.mu.Lock()
-		defer s.inside.mu.Unlock()
-		delete(s.inside.list, key(cluster, object))
-		return nil
-	})
-}
-
 // The ledger's store, the bus and the queue.
 
 func (s *session) Get(ctx context.Context, key ledger.Key) (ledger.Document, error) {
@@ -225,34 +213,3 @@ func (s *session) Reject(ctx context.Context, body, _, reason string) error {
 func (s *session) Release(ctx context.Context, receipt string, delay time.Duration) error {
 	return s.call(ctx, "Release", func() error { s.queue.release(receipt, delay); return nil })
 }
-
-// launcher stands in for Kubernetes, which takes minutes to build: control planes that do nothing.
-type launcher struct{}
-
-func (launcher) Launch(context.Context, eks.Spec) (eks.ControlPlane, error) {
-	return &plane{make(chan struct{})}, nil
-}
-
-type plane struct{ done chan struct{} }
-
-func (*plane) Endpoint() string                                      { return "https://127.0.0.1:1" }
-func (*plane) CAData() string                                        { return base64.StdEncoding.EncodeToString([]byte("none")) }
-func (*plane) AdminKubeconfig() string                               { return "" }
-func (*plane) PutNode(context.Context, eks.Node) error               { return nil }
-func (*plane) DeleteNode(context.Context, string) error              { return nil }
-func (*plane) StopNode(context.Context, string) error                { return nil }
-func (*plane) StartNode(context.Context, string) error               { return nil }
-func (*plane) Upgrade(context.Context, string) error                 { return nil }
-func (*plane) Cordon(context.Context, string) error                  { return nil }
-func (*plane) Evict(context.Context, string, bool) (int, error)      { return 0, nil }
-func (*plane) Relabel(context.Context, string, eks.NodeChange) error { return nil }
-func (*plane) Enforce(ctx context.Context, _ []eks.Grant) error      { <-ctx.Done(); return ctx.Err() }
-func (*plane) Apply(context.Context, []eks.Object, string) error     { return nil }
-func (*plane) Remove(context.Context, []eks.Object) error            { return nil }
-func (*plane) Fargate(ctx context.Context, _ []eks.FargateRules, _ eks.FargateMachines) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-func (p *plane) Stop() error           { close(p.done); return nil }
-func (p *plane) Done() <-chan struct{} { return p.done }
-func (*plane) Err() error              { return nil }
