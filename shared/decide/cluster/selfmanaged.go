@@ -122,14 +122,14 @@ func (b *builder) nodeEntry(g fleet.NodeGroupSpec, role string, needs []string) 
 		Ref: ref, area: "access", needs: needs,
 		create: func() plan.Call {
 			return b.child(plan.Create, id, "eks:CreateAccessEntry", "let machines with role "+last(role)+" in as nodes", fleet.Props{
-				"principalArn": role, "type": kind, "tags": owned(b.s, g.Tags),
+				"principalArn": role, "type": kind, "tags": owned(b.s),
 			})
 		},
 		differ: func(have fleet.Resource) ([]plan.Call, []string) {
 			if is := fleet.Text(have.Props, "type"); is != kind {
 				return nil, []string{cannot("access entry of "+role, "type", "it is "+is+", by which nodes do not come in, and EKS does not change it", "delete the entry, and apply again")}
 			}
-			return b.retag(have, owned(b.s, g.Tags)), nil // EKS may have made it, for a managed group with the same role
+			return b.retag(have, owned(b.s)), nil // EKS may have made it, for a managed group with the same role
 		},
 	})
 	return id
