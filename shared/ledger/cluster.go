@@ -206,6 +206,7 @@ type ClusterRun struct {
 	Made     map[string]fleet.Making  `json:"made,omitempty"`
 	Troubles map[string]fleet.Trouble `json:"troubles,omitempty"`
 	Checked  bool                     `json:"checked,omitempty"` // preflight has been made
+	FullAt   time.Time                `json:"fullAt,omitzero"`   // when everything was last looked at
 	// Updates are changes that AWS goes on with, by resource.
 	Updates map[string]fleet.Update `json:"updates,omitempty"`
 	Writes  int                     `json:"writes"` // actions carried out
@@ -257,10 +258,16 @@ func (l *Ledger) SaveClusterRun(ctx context.Context, cluster fleet.ClusterID, r 
 
 // Follow is a new run that will be saved over the one before. What that one made may not be visible yet.
 func (r ClusterRun) Follow(next ClusterRun) ClusterRun {
-	next.version, next.Converged = r.version, r.Converged
+	next.version, next.Converged, next.FullAt = r.version, r.Converged, r.FullAt
 	next.Made, next.Updates = map[string]fleet.Making{}, maps.Clone(r.Updates)
 	for id, m := range r.Made {
 		next.Made[id] = fleet.Making{At: m.At, Name: m.Name}
 	}
 	return next
+}
+
+// Looked is the run with the time of another look at everything.
+func (r ClusterRun) Looked(at time.Time) ClusterRun {
+	r.FullAt = at
+	return r
 }

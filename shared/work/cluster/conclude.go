@@ -48,6 +48,12 @@ func (v *visit) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 		return v.failed(err)
 	}
 	if v.quiet(p) {
+		if v.run.FullAt.After(v.before.FullAt) { // else the next sweep would look at everything again
+			v.run = v.before.Looked(v.run.FullAt)
+			if err := v.save(ctx); err != nil {
+				return v.failed(err)
+			}
+		}
 		return v.nothing(ctx, "the sweep found nothing new: "+p.Reason)
 	}
 	for _, note := range v.notes {

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/infra/local/world"
 )
@@ -99,6 +102,38 @@ func TestDrift(t *testing.T) {
 		r.run()
 		if len(r.list) != told || r.script.writes != writes {
 			t.Errorf("a quiet sweep: %d writes\n%s", r.script.writes-writes, last(r.told(), 5))
+		}
+	})
+}
+
+// TestHiddenDrift: what a light look does not see, a sweep puts right within a day.
+func TestHiddenDrift(t *testing.T) {
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		text := example(t, "demo.yaml")
+		r.make(text, nil, nil)
+		want := r.shape(text)
+		roles, name := iam.NewFromConfig(r.config(region, r.cloud)), "ekspedite-us-east-1-demo-node"
+		const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`
+		if _, err := roles.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &name, PolicyDocument: aws.String(trust)}); err != nil {
+			t.Fatal(err)
+		}
+		reads := func() int {
+			before := r.script.reads
+			r.send(&events.ClusterSweepRequested{})
+			r.run()
+			return r.script.reads - before
+		}
+		if n := reads(); n > 12 || slices.Equal(r.shape(text), want) {
+			t.Errorf("a sweep on the same day: %d reads", n)
+		}
+		time.Sleep(24 * time.Hour)
+		reads()
+		if got := r.shape(text); !slices.Equal(got, want) {
+			t.Errorf("%s", diff(got, want))
+		}
+		time.Sleep(25 * time.Hour)
+		if full, light := reads(), reads(); full < 20 || light > 12 {
+			t.Errorf("the sweeps of the next day: %d and %d reads", full, light)
 		}
 	})
 }

@@ -39,6 +39,8 @@ const (
 	// blind is how long, and blindTries how often, reads may fail before the run gives up.
 	blind      = 15 * time.Minute
 	blindTries = 5
+	// everything is how often a sweep looks at everything.
+	everything = 24 * time.Hour
 	// insist is how long a run's message is sent anew however often its work fails. Afterwards it may end in the dead-letter
 	// queue, and the next sweep takes the run up.
 	insist = time.Hour
@@ -276,10 +278,13 @@ func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
 		return v.decideRemoval(ctx, waiting)
 	}
 	o, err := v.reach.Observe.Cluster(ctx, v.spec, v.opt, observe.Hints{
-		Waiting: waiting, Full: v.run.Writes > 0 && v.run.Acted, Updates: v.run.Updates,
+		Waiting: waiting, Full: v.run.Writes > 0 && v.run.Acted || v.thorough(), Updates: v.run.Updates,
 	})
 	if err != nil {
 		return plan.Plan{}, err
+	}
+	if o.Depth == cluster.Full {
+		v.run.FullAt = v.Now()
 	}
 	delete(v.run.Troubles, unseen)
 	now := v.Now()
@@ -307,6 +312,11 @@ func (v *visit) decide(ctx context.Context) (plan.Plan, error) {
 	v.compare(ctx, p, ready, append(pending, pruned...))
 	obs.Log(ctx).Info("plan", "run", v.run.RunID, "cluster", v.spec.Name, "reason", p.Reason, "actions", p.Len(), "outcome", p.Outcome)
 	return p, nil
+}
+
+// thorough tells whether a sweep is to look at everything: a light look does not see all that somebody may have changed.
+func (v *visit) thorough() bool {
+	return v.run.RequestID == "" && v.Now().Sub(v.run.FullAt) >= everything
 }
 
 // settleUpdates forgets changes that have ended: those that worked, and those that failed before this run, which tries

@@ -39,6 +39,7 @@ func (r *rig) found(text string) (out []fleet.Resource) {
 			if ref.Kind == "kubernetes" {
 				continue
 			}
+			ref.Glance = false // all of it
 			have, err := aws.Read(context.Background(), s.Cluster.Name, ref)
 			if fault.Ignore(err, fault.NotFound) != nil {
 				r.t.Fatal(ref, err)
