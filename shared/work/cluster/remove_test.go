@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -176,46 +177,57 @@ func TestDeleteHostile(t *testing.T) {
 	}
 }
 
-// TestDeleteAtEveryCall: an invocation is killed, a call fails, an answer is lost, at calls of the deletion in turn. The end
-// is always the same.
+// TestDeleteAtEveryCall: a deletion that fails, or whose function is killed, at some call, ends with nothing left. As with
+// creations, EVERY_CALL=all tries each call.
 func TestDeleteAtEveryCall(t *testing.T) {
-	text := example(t, "demo.yaml")
-	calls := 0
+	for name, step := range map[string]int{"demo.yaml": 11, "clusters/full.yaml": 67} {
+		if testing.Short() {
+			step *= 6
+		}
+		if os.Getenv("EVERY_CALL") == "all" {
+			step = 1
+		}
+		calls := 0
+		inBubble(t, quick, func(t *testing.T, r *rig) {
+			text := r.given(example(t, name))
+			r.make(text, nil, nil)
+			r.script.calls = 0
+			r.end(text, "request-2", true) // full.yaml is protected against deletion
+			calls = r.script.calls
+		})
+		t.Logf("%s: %d calls", name, calls)
+		for what, e := range misfortunes {
+			t.Run(name+" "+what, func(t *testing.T) {
+				t.Parallel()
+				for n := 1 + int(e)%step; n <= calls; n += step {
+					deleteAtCall(t, name, n, what, e)
+				}
+			})
+		}
+	}
+}
+
+// deleteAtCall deletes a cluster, with a misfortune at the nth call.
+func deleteAtCall(t *testing.T, name string, n int, what string, e event) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
+		text := r.given(example(t, name))
+		before := r.everywhere(r.names(text)[0].Region)
 		r.make(text, nil, nil)
 		r.script.calls = 0
-		r.end(text, "request-2", false)
-		calls = r.script.calls
-	})
-	step := 11
-	if testing.Short() {
-		step = 67
-	}
-	t.Logf("%d calls", calls)
-	for name, e := range map[string]event{"fails": failsBefore, "answer lost": failsAfter, "killed before": killedBefore, "killed after": killedAfter} {
-		t.Run(name, func(t *testing.T) {
-			for n := 1 + int(e); n <= calls; n += step {
-				inBubble(t, quick, func(t *testing.T, r *rig) {
-					before, what := r.everywhere(region), ""
-					r.make(text, nil, nil)
-					r.script.calls = 0
-					r.script.at = func(i int, op string) event {
-						if i == n {
-							what = fmt.Sprintf("%s at call %d (%s)", name, n, op)
-							return e
-						}
-						return nothing
-					}
-					r.end(text, "request-2", false)
-					if done := r.ended(); done.Outcome != events.OutcomeDeleted {
-						t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.told(), 12))
-					}
-					r.script.at = nil
-					r.nothingLeft(t, text, before, what)
-				})
+		r.script.at = func(i int, op string) event {
+			if i == n {
+				what = fmt.Sprintf("%s at call %d (%s)", what, n, op)
+				return e
 			}
-		})
-	}
+			return nothing
+		}
+		r.end(text, "request-2", true)
+		if done := r.ended(); done.Outcome != events.OutcomeDeleted {
+			t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.told(), 12))
+		}
+		r.script.at = nil
+		r.nothingLeft(t, text, before, what)
+	})
 }
 
 // TestLeftByKubernetes: a load balancer and a volume that Kubernetes has made are named before anything is deleted. By force
