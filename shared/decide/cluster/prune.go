@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -68,7 +69,7 @@ func superfluous(o, everything Observation, s fleet.ClusterSpec, opt Options) (b
 	var gone []fleet.Resource
 	for _, have := range everything.all() {
 		r := removalOf(have.Kind)
-		if r == nil || have.Kind == idCluster || (leftovers{}).of(have) || !b.mayPrune(have) || wanted(g, have) {
+		if r == nil || have.Kind == idCluster || (leftovers{}).of(have) || !b.mayPrune(have) || wanted(g, have) || b.letsNodesIn(g, have) {
 			continue
 		}
 		what := r.noun + " " + named(have)
@@ -90,6 +91,16 @@ func wanted(g []resource, have fleet.Resource) bool {
 	return slices.ContainsFunc(g, func(r resource) bool {
 		return r.id == have.ID || r.Kind == have.Kind && (have.Name != "" && r.Name == have.Name || have.Name != "" && plan.IsUnknown(r.id))
 	})
+}
+
+// letsNodesIn tells whether an access entry is by what nodes that the file still asks for come in. A managed node group lives
+// on the entry of its role, whoever has made that: a self-managed group that the file has lost may have.
+func (b *builder) letsNodesIn(g []resource, have fleet.Resource) bool {
+	if have.Kind != "access" || fleet.Text(have.Props, "type") == "STANDARD" {
+		return false
+	}
+	return slices.ContainsFunc(g, func(r resource) bool { return r.Kind == "role" && strings.HasSuffix(have.Name, "/"+r.Name) }) ||
+		slices.ContainsFunc(b.s.NodeGroups, func(n fleet.NodeGroupSpec) bool { return n.IAM.RoleARN == have.Name })
 }
 
 // mayPrune tells whether something was made by ekspedite because a file named it.

@@ -325,6 +325,35 @@ func TestPruneOverTheWire(t *testing.T) {
 	})
 }
 
+// TestPruneKeepsNodesIn: a self-managed group that the file has lost goes, and the managed one with the same role keeps the
+// access entry that it lives on.
+func TestPruneKeepsNodesIn(t *testing.T) {
+	const text = `apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {name: both, region: us-east-1, version: "1.36"}
+managedNodeGroups: [{name: managed, instanceType: m5.large}]
+`
+	inBubble(t, quick, func(t *testing.T, r *rig) {
+		own := text + "nodeGroups: [{name: own, instanceType: m5.large}]\n"
+		r.make(own, nil, nil)
+		r.send(&events.ClusterApplyRequested{RequestID: "request-2", Spec: text, Prune: true})
+		r.run()
+		if done := r.ended(); done.Outcome != events.OutcomeActive || done.Counts["writes"] == 0 {
+			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+		}
+		entry := false
+		for _, have := range r.found(own) {
+			entry = entry || have.Kind == "access" && strings.HasSuffix(have.Name, "-both-node")
+			if have.ID == "asg/own" {
+				t.Errorf("%+v", have)
+			}
+		}
+		if !entry {
+			t.Errorf("the managed nodes are locked out:\n%s", last(r.told(), 20))
+		}
+	})
+}
+
 // TestRefusedStaysRefused: what was in the way of a deletion goes, and a sweep does not go on with it. A request does.
 func TestRefusedStaysRefused(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
