@@ -206,6 +206,7 @@ type ClusterRun struct {
 	Made     map[string]fleet.Making  `json:"made,omitempty"`
 	Troubles map[string]fleet.Trouble `json:"troubles,omitempty"`
 	Checked  bool                     `json:"checked,omitempty"` // preflight has been made
+	Refused  bool                     `json:"refused,omitempty"` // preflight has ended the run: nothing was written
 	FullAt   time.Time                `json:"fullAt,omitzero"`   // when everything was last looked at
 	// Updates are changes that AWS goes on with, by resource.
 	Updates map[string]fleet.Update `json:"updates,omitempty"`

@@ -117,7 +117,7 @@ func (b *builder) groupRole(g fleet.NodeGroupSpec) (arn string, needs []string, 
 				needs = append(needs, r.id)
 			}
 		}
-		return b.knownRoleARN(idNodeRole), needs, nil
+		return b.roleARN(idNodeRole), needs, nil
 	}
 	id := "role/nodes/" + g.Name
 	r := role{id: id, name: g.IAM.RoleName, trust: trusts(b.ec2(), "sts:AssumeRole"), boundary: g.IAM.Boundary, tags: g.Tags, granted: true}
@@ -131,22 +131,13 @@ func (b *builder) groupRole(g fleet.NodeGroupSpec) (arn string, needs []string, 
 		r.policies = union(r.policies, b.awsPolicies("AmazonSSMManagedInstanceCore"))
 	}
 	needs = b.role(r)
-	return b.knownRoleARN(id), needs, nil
+	return b.roleARN(id), needs, nil
 }
 
 // ownRole tells whether a group needs a role of its own. The entry that lets a role's machines in is either for Linux or for
 // Windows.
 func (b *builder) ownRole(g fleet.NodeGroupSpec) bool {
 	return g.IAM.Own() || g.Machine.EnableSSM || g.SelfManaged && isWindows(g)
-}
-
-// knownRoleARN is a role's ARN, which follows from its name.
-func (b *builder) knownRoleARN(id string) string {
-	at, ok := b.at[id]
-	if arn := b.roleARN(id); !plan.IsUnknown(arn) || !ok || b.opt.Account == "" || !b.naming && b.o.first(id) == nil {
-		return arn
-	}
-	return "arn:" + partition(b.opt) + ":iam::" + b.opt.Account + ":role" + RolePath(b.s) + b.list[at].Name
 }
 
 // updateConfig is how many nodes may be replaced at once; nil leaves it to EKS.

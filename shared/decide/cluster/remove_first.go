@@ -30,7 +30,7 @@ func (b *builder) bareRole(have fleet.Resource) (calls []plan.Call) {
 		calls = append(calls, c)
 	}
 	for _, arn := range fleet.Texts(have.Props, "attachedPolicies") {
-		with(policyName(arn), "iam:DetachRolePolicy", "detach "+policyName(arn)+" from", fleet.Props{"policyArn": arn})
+		with(last(arn), "iam:DetachRolePolicy", "detach "+last(arn)+" from", fleet.Props{"policyArn": arn})
 	}
 	inline, _ := have.Props["inlinePolicies"].(fleet.Props)
 	for _, name := range slices.Sorted(maps.Keys(inline)) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/plan"
@@ -221,7 +220,7 @@ func (b *builder) rolePolicies(r role, have fleet.Props) (all []string) {
 	}
 	attached := fleet.Texts(have, "attachedPolicies")
 	for _, arn := range r.policies {
-		name := policyName(arn)
+		name := last(arn)
 		id := r.id + "/" + name
 		all = append(all, id)
 		part(id, slices.Contains(attached, arn), []string{r.id}, "iam:AttachRolePolicy", fmt.Sprintf("attach %s to role %s", name, r.name), fleet.Props{"policyArn": arn})
@@ -235,7 +234,7 @@ func (b *builder) rolePolicies(r role, have fleet.Props) (all []string) {
 	}
 	wanted := append([]string{r.id}, all...)
 	for _, arn := range attached {
-		if name := policyName(arn); !slices.Contains(r.policies, arn) {
+		if name := last(arn); !slices.Contains(r.policies, arn) {
 			part(r.id+"/without/"+name, false, wanted, "iam:DetachRolePolicy", fmt.Sprintf("detach %s from role %s", name, r.name), fleet.Props{"policyArn": arn})
 		}
 	}
@@ -246,8 +245,6 @@ func (b *builder) rolePolicies(r role, have fleet.Props) (all []string) {
 	}
 	return all
 }
-
-func policyName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
 // roleDiffers compares a role with what it shall be, as far as it was read. A boundary that the file does not name stays:
 // without it the role could do more, and whoever has set it meant it.
@@ -261,7 +258,7 @@ func (b *builder) roleDiffers(r role, have fleet.Resource) (change []plan.Call, 
 	case r.boundary == "":
 		notes = append(notes, fmt.Sprintf("role %s has the permissions boundary %s, which the file does not name: it stays (aws iam delete-role-permissions-boundary)", r.name, boundary))
 	default:
-		change = append(change, b.roleCall(plan.Change, r, r.id, "iam:PutRolePermissionsBoundary", fmt.Sprintf("bound role %s by %s", r.name, policyName(r.boundary)), fleet.Props{"permissionsBoundary": r.boundary}))
+		change = append(change, b.roleCall(plan.Change, r, r.id, "iam:PutRolePermissionsBoundary", fmt.Sprintf("bound role %s by %s", r.name, last(r.boundary)), fleet.Props{"permissionsBoundary": r.boundary}))
 	}
 	lost := map[string]string{}
 	for k, v := range owned(b.s, r.tags) {

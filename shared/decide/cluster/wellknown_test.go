@@ -105,7 +105,7 @@ func TestPoliciesOfNodeGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, arn := range arns {
-			out = append(out, policyName(arn))
+			out = append(out, last(arn))
 		}
 		return append(out, slices.Sorted(maps.Keys(inline))...)
 	}

@@ -10,10 +10,12 @@ import (
 	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
-// check looks, before the first write of a run that somebody asked for, whether the whole plan can work. What is wrong
-// ends the run before anything was touched; what may go wrong is told.
+// check looks, before the first write of a run, whether the whole plan can work. What is wrong ends the run before anything
+// was touched; what may go wrong is told. A sweep mends what was made already, and is checked only where the run before it
+// was refused: what nobody has mended since is not begun behind their back.
 func (v *visit) check(ctx context.Context, o cluster.Observation, p plan.Plan) (plan.Plan, error) {
-	if p.Empty() || v.run.RequestID == "" || v.run.Writes > 0 || v.run.Checked || v.reach.Preflight == nil {
+	mends := v.run.RequestID == "" && !v.before.Refused
+	if p.Empty() || mends || v.run.Writes > 0 || v.run.Checked || v.reach.Preflight == nil {
 		return p, nil
 	}
 	whole, err := cluster.Forecast(v.Now(), o, v.spec, v.opt)
@@ -41,6 +43,7 @@ func (v *visit) check(ctx context.Context, o cluster.Observation, p plan.Plan) (
 	if len(wrong) == 0 {
 		return p, nil
 	}
+	v.run.Refused = true
 	failed.Reason = "nothing was written: " + strings.Join(wrong, "; ")
 	return failed, nil
 }

@@ -32,7 +32,7 @@ const (
 	busy = 5 * time.Second
 	// overdue is how late a continuation may be before it counts as lost.
 	overdue = time.Minute
-	// rounds is how often one look observes and acts: the graph is seven deep, one more sees the end.
+	// rounds is how often one look observes and acts. What a plan needs beyond them, the next look does.
 	rounds = 8
 	// ambiguous is the least wait after a failure: what failed may have been done, and may not be visible yet.
 	ambiguous = 5 * time.Second
