@@ -42,6 +42,7 @@ type Instance struct {
 	PrivateDNSName string            `json:"privateDnsName,omitempty"`
 	State          string            `json:"state,omitempty"` // EC2's: pending, running, …
 	Spot           bool              `json:"spot,omitempty"`
+	Launched       time.Time         `json:"launched,omitzero"`
 	Tags           map[string]string `json:"tags,omitempty"`
 }
 
@@ -96,6 +97,12 @@ type Node struct {
 	Taints          []Taint           `json:"taints,omitempty"`
 	Unschedulable   bool              `json:"unschedulable,omitempty"`
 	Ready           bool              `json:"ready,omitempty"`
+	Created         time.Time         `json:"created,omitzero"`
+	// Allocatable is what pods may ask for together, MaxPods how many there may be; zero where nobody has read them.
+	Allocatable Resources `json:"allocatable,omitzero"`
+	MaxPods     int       `json:"maxPods,omitempty"`
+	// AttachLimits are how many volumes of each CSI driver the node can have; a driver that is not named has no limit.
+	AttachLimits map[string]int `json:"attachLimits,omitempty"`
 }
 
 // Is tells whether the node is that machine: by provider ID, never by a name.
@@ -149,6 +156,9 @@ type Pod struct {
 	Tolerations []Toleration      `json:"tolerations,omitempty"`
 	// Budget is the one PodDisruptionBudget that selects the pod, as namespace/name; "" if there is none, or several.
 	Budget string `json:"budget,omitempty"`
+	// Created is when the pod was made; Demand what it asks of a node, nil where nobody has read it.
+	Created time.Time `json:"created,omitzero"`
+	Demand  *Demand   `json:"demand,omitempty"`
 }
 
 // ID is namespace/name.

@@ -6,6 +6,7 @@ import "time"
 // DefaultPolicy.
 type Policy struct {
 	Interruption InterruptionPolicy `json:"interruption"`
+	Scaling      ScalingPolicy      `json:"scaling"`
 }
 
 // RebalanceAction is what a rebalance recommendation leads to.
@@ -35,5 +36,5 @@ func DefaultPolicy() Policy {
 		Rebalance:       RebalanceIgnore,
 		ReplaceCapacity: true,
 		ForceMargin:     5 * time.Second,
-	}}
+	}, Scaling: DefaultScalingPolicy()}
 }
