@@ -44,6 +44,7 @@ const (
 	HandlerCluster      = "cluster"
 	HandlerInterruption = "interruption"
 	HandlerPipeline     = "pipeline"
+	HandlerScaling      = "scaling"
 )
 
 // Contract is everything that is agreed about one kind of event.

@@ -21,6 +21,7 @@ const (
 	SourceECS          = "aws.ecs"
 	SourceEKS          = "aws.eks"
 	SourceS3           = "aws.s3"
+	SourceCloudWatch   = "aws.cloudwatch"
 	SourceCodePipeline = "aws.codepipeline" // of a CodePipeline job, which has no envelope; given by Decode
 	SourceEkspedite    = "ekspedite"
 )

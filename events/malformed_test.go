@@ -102,6 +102,10 @@ func TestMalformed(t *testing.T) {
 		"attempt a fraction":       {edit(t, "ClusterContinuation", "detail/attempt", 1.5), "detail.attempt", "want int"},
 		"drain of no instance":     {edit(t, "DrainContinuation", "detail/instanceId", nil), "detail.instanceId", "missing"},
 		"drain of a broken hook":   {edit(t, "DrainContinuation-hook", "detail/hook/lifecycleHookName", nil), "detail.hook.lifecycleHookName", "missing"},
+		"a bell of no cluster":     {edit(t, "ScalingRequested", "detail/cluster", nil), "detail.cluster", "missing"},
+		"a bell at no time":        {edit(t, "ScalingRequested", "detail/seenAt", nil), "detail.seenAt", "missing"},
+		"scaling negative":         {edit(t, "ScalingContinuation", "detail/attempt", -1), "detail.attempt", "negative"},
+		"alarm without a state":    {edit(t, "AlarmStateChange", "detail/state/value", nil), "detail.state.value", "missing"},
 		"run without an end":       {edit(t, "RunFinished", "detail/finishedAt", nil), "detail.finishedAt", "missing"},
 		"step without a time":      {edit(t, "RunProgressed", "detail/at", nil), "detail.at", "missing"},
 	} {
@@ -164,6 +168,8 @@ func TestTraps(t *testing.T) {
 	sweep := decode(t, samples.Body("ClusterSweepRequested-scheduler"))
 	testNotification := decode(t, samples.Body("AutoScalingTestNotification-wrapped"))
 	both := decode(t, edit(t, "CapacityBlockDelivered", "detail-type", "Capacity Block Expiration Warning", "id", "real"))
+	alarm := decode(t, samples.Body("AlarmStateChange")).Payload.(*events.AlarmStateChange)
+	foreign := decode(t, edit(t, "AlarmStateChange", "detail/configuration", nil)).Payload.(*events.AlarmStateChange)
 	ec2 := health("AWSHealthEvent-ec2")
 	older := `{"entityValue":"i-0b662ef9931388ba0","lastupdatedTime":"Wed, 29 Nov 2023 08:20:00 GMT","statusCode":"RESOLVED"}`
 
@@ -185,6 +191,8 @@ func TestTraps(t *testing.T) {
 		"health: entity statusCode":       {health("AWSHealthEvent-ec2", "detail/affectedEntities", []any{json.RawMessage(older)}).AffectedEntities[0].Status, events.EntityResolved},
 		"health: metadata no string":      {health("AWSHealthEvent-eks", "detail/eventMetadata", map[string]any{"n": []any{1}}).EventMetadata["n"], "[1]"},
 		"health: cluster":                 {health("AWSHealthEvent-eks").AffectedEntities[0].EntityValue, "arn:aws:eks:ap-southeast-2:123456789012:cluster/blue"},
+		"alarm: the cluster":              {alarm.Cluster(), "blue"},
+		"alarm: of something else":        {foreign.Cluster(), ""},
 		"Auto Scaling: fraction":          {decode(t, samples.Body("LifecycleAction-warmpool")).Time, at("2026-03-03T00:12:37.214Z")},
 		"Auto Scaling: to the warm pool":  {action("LifecycleAction-warmpool").ToWarmPool(), true},
 		"Auto Scaling: account":           {action("LifecycleAction-terminate").AccountID, "123456789012"},

@@ -64,7 +64,8 @@ func contractTable() string {
 		}
 		origin := "[AWS](" + c.Origin + ")"
 		if c.Source == events.SourceEkspedite {
-			origin = "[own.go](own.go)"
+			file := strings.TrimPrefix(c.Origin, "events/")
+			origin = "[" + file + "](" + file + ")"
 		}
 		kind := "[" + string(c.Kind) + "](schemas/" + c.Schema + ")"
 		if name := c.Type.Name(); name != string(c.Kind) {

@@ -6,6 +6,7 @@ const (
 	docsECS   = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/"
 	docsEKS   = "https://docs.aws.amazon.com/eks/latest/userguide/"
 	docsOwn   = "events/own.go"
+	docsScale = "events/scaling.go"
 	inDepth   = "the interruption function will listen when it handles interruptions in depth"
 	byUpgrade = "the upgrade function will listen"
 	byFleet   = "for the fleet's own subscribers; no function of ekspedite listens to its own reports"
@@ -52,7 +53,7 @@ func table() []Contract {
 		contract[AutoScalingResult](KindAutoScalingResult, SourceAutoScaling, "EC2 Instance Launch Successful", "EC2 Instance Terminate Successful",
 			"EC2 Instance Launch Unsuccessful", "EC2 Instance Terminate Unsuccessful").
 			means("a launch or a termination by Auto Scaling ended", docsASG+"userguide/ec2-auto-scaling-event-reference.html").
-			samples("launch", "terminate", "launch-failed").unmatched("the scaling function will listen"),
+			samples("launch", "terminate", "launch-failed").to(HandlerScaling, RouteRule), // the failed launches
 
 		// AWS Health
 		contract[HealthEvent](KindHealthEvent, SourceHealth, "AWS Health Event").
@@ -87,6 +88,12 @@ func table() []Contract {
 			means("a file was put into the bucket for specs: it is asked for", "https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html").
 			samples("").to(HandlerCluster, RouteRule),
 
+		// CloudWatch
+		contract[AlarmStateChange](KindAlarmStateChange, SourceCloudWatch, "CloudWatch Alarm State Change").
+			means("an alarm went from one state to another: pods find no node, where that is how the scaling function hears of it",
+				"https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html").
+			samples("", "ok").to(HandlerScaling, RouteRule),
+
 		// ekspedite
 		contract[ClusterApplyRequested](KindClusterApplyRequested, SourceEkspedite, "Cluster Apply Requested").
 			means("somebody wants clusters to be what a spec says", docsOwn).
@@ -103,6 +110,15 @@ func table() []Contract {
 		contract[DrainContinuation](KindDrainContinuation, SourceEkspedite, "Drain Continuation").
 			means("the interruption function looks at a drain again", docsOwn).
 			samples("", "hook").on(BusNone).to(HandlerInterruption, RouteDirect),
+		contract[ScalingRequested](KindScalingRequested, SourceEkspedite, "Scaling Requested").
+			means("a cluster may need other nodes than it has; the doorbell puts it on the queue itself", docsScale).
+			samples("").on(BusEkspedite).to(HandlerScaling, RouteRule),
+		contract[ScalingSweepRequested](KindScalingSweepRequested, SourceEkspedite, "Scaling Sweep Requested").
+			means("it is time to look at the nodes of every cluster", docsScale).
+			samples("").on(BusNone).to(HandlerScaling, RouteSchedule),
+		contract[ScalingContinuation](KindScalingContinuation, SourceEkspedite, "Scaling Continuation").
+			means("the scaling function looks at a cluster's nodes again", docsScale).
+			samples("").on(BusNone).to(HandlerScaling, RouteDirect),
 		contract[RunFinished](KindRunFinished, SourceEkspedite, "Run Finished").
 			means("what came of a run", docsOwn).
 			samples("", "failed").on(BusEkspedite).unmatched(byFleet),
