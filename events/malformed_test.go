@@ -106,6 +106,10 @@ func TestMalformed(t *testing.T) {
 		"a bell at no time":        {edit(t, "ScalingRequested", "detail/seenAt", nil), "detail.seenAt", "missing"},
 		"scaling negative":         {edit(t, "ScalingContinuation", "detail/attempt", -1), "detail.attempt", "negative"},
 		"alarm without a state":    {edit(t, "AlarmStateChange", "detail/state/value", nil), "detail.state.value", "missing"},
+		"removal of no uid":        {edit(t, "NodeRemovalRequested", "detail/nodeUid", nil), "detail.nodeUid", "missing"},
+		"removal without a reason": {edit(t, "NodeRemovalRequested", "detail/reason", "Boredom"), "detail.reason", "none of"},
+		"removal in the past":      {edit(t, "NodeRemovalRequested", "detail/patienceSeconds", -1), "detail.patienceSeconds", "between"},
+		"removal without an end":   {edit(t, "DrainContinuation-removal", "detail/removal/until", nil), "detail.removal.until", "missing"},
 		"run without an end":       {edit(t, "RunFinished", "detail/finishedAt", nil), "detail.finishedAt", "missing"},
 		"step without a time":      {edit(t, "RunProgressed", "detail/at", nil), "detail.at", "missing"},
 	} {

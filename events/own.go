@@ -142,6 +142,8 @@ type DrainContinuation struct {
 	Attempt int `json:"attempt"`
 	// Hook is the lifecycle hook to be completed when the drain is over, nil without one.
 	Hook *LifecycleHookRef `json:"hook,omitempty"`
+	// Removal is set if the machine is to be ended when the drain is over.
+	Removal *RemovalRef `json:"removal,omitempty"`
 }
 
 // LifecycleHookRef is what it takes to complete a lifecycle hook.
@@ -164,6 +166,14 @@ func (p *DrainContinuation) check(*Envelope) *fault {
 			return err
 		}
 	}
+	if p.Removal != nil {
+		if err := required("removal.cluster", p.Removal.Cluster, "removal.nodeUid", p.Removal.NodeUID, "removal.reason", string(p.Removal.Reason)); err != nil {
+			return err
+		}
+		if p.Removal.Until.IsZero() {
+			return missing("removal.until")
+		}
+	}
 	return checkRun(p.StartedAt, p.Attempt)
 }
 
@@ -181,6 +191,8 @@ const (
 	OutcomeDrained          = "Drained"
 	OutcomePartiallyDrained = "PartiallyDrained"
 	OutcomeNothingToDo      = "NothingToDo"
+	OutcomeNodeRemoved      = "NodeRemoved" // drained, and its machine ended for good
+	OutcomeNodeKept         = "NodeKept"    // it could not be removed, and takes work again
 	OutcomeActive           = "Active"
 	OutcomeDeleted          = "Deleted"
 	OutcomeFailed           = "Failed"

@@ -18,6 +18,7 @@ func TestNewMakesWhatDecodeReads(t *testing.T) {
 		&events.ClusterContinuation{RunID: "run", Cluster: "blue", StartedAt: at.UTC(), Attempt: 2},
 		&events.DrainContinuation{RunID: "run", InstanceID: "i-0b662ef9931388ba0", Cause: events.KindLifecycleAction, StartedAt: at.UTC(),
 			Hook: &events.LifecycleHookRef{AutoScalingGroupName: "g", LifecycleHookName: "h"}},
+		&events.NodeRemovalRequested{Cluster: "blue", Node: "n", NodeUID: "u", InstanceID: "i-0b662ef9931388ba0", Reason: events.RemovalManual, PatienceSeconds: 5},
 		&events.ScalingRequested{Cluster: "blue", Region: "us-east-1", Source: events.ScalingSourceWebhook, SeenAt: at.UTC()},
 		&events.ScalingSweepRequested{},
 		&events.ScalingContinuation{RunID: "run", Cluster: "blue", StartedAt: at.UTC(), SeenAt: at.UTC(), Attempt: 2},

@@ -107,9 +107,12 @@ func table() []Contract {
 		contract[ClusterContinuation](KindClusterContinuation, SourceEkspedite, "Cluster Continuation").
 			means("the cluster function looks at a cluster again", docsOwn).
 			samples("").on(BusNone).to(HandlerCluster, RouteDirect),
+		contract[NodeRemovalRequested](KindNodeRemovalRequested, SourceEkspedite, "Node Removal Requested").
+			means("somebody wants a node drained and its machine ended for good", docsOwn).
+			samples("", "manual").on(BusEkspedite).to(HandlerInterruption, RouteRule),
 		contract[DrainContinuation](KindDrainContinuation, SourceEkspedite, "Drain Continuation").
 			means("the interruption function looks at a drain again", docsOwn).
-			samples("", "hook").on(BusNone).to(HandlerInterruption, RouteDirect),
+			samples("", "hook", "removal").on(BusNone).to(HandlerInterruption, RouteDirect),
 		contract[ScalingRequested](KindScalingRequested, SourceEkspedite, "Scaling Requested").
 			means("a cluster may need other nodes than it has; the doorbell puts it on the queue itself", docsScale).
 			samples("").on(BusEkspedite).to(HandlerScaling, RouteRule),
