@@ -1,5 +1,6 @@
 // Command ekspedite-kubernetes is the real Kubernetes control plane behind one emulated EKS cluster, in one process,
-// with a stand-in for the kubelets of its nodes. See README.md.
+// with a stand-in for the kubelets of its nodes; or, as `ekspedite-kubernetes oracle`, only the scheduler's filters. See
+// README.md.
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ekspedite/ekspedite/infra/local/kubernetes/oracle"
 	"github.com/ekspedite/ekspedite/infra/local/kubernetes/plane"
 )
 
@@ -44,6 +46,9 @@ type settings struct {
 }
 
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	if len(args) == 1 && args[0] == "oracle" {
+		return oracle.Serve(ctx, stdin, stdout)
+	}
 	s, err := parse(args, stderr)
 	if err != nil {
 		return err
