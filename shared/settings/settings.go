@@ -11,9 +11,11 @@ import (
 
 // Settings of a function: what the template puts into its environment.
 type Settings struct {
-	Table       string     // EKSPEDITE_TABLE: the ledger's DynamoDB table
-	Bus         string     // EKSPEDITE_BUS: name of ekspedite's event bus
-	QueueURL    string     // EKSPEDITE_QUEUE_URL: the function's own queue, for continuations
+	Table string // EKSPEDITE_TABLE: the ledger's DynamoDB table
+	Bus   string // EKSPEDITE_BUS: name of ekspedite's event bus
+	// QueueURL (EKSPEDITE_QUEUE_URL) is the function's own queue, for continuations; the doorbell's is the scaling function's
+	// (EKSPEDITE_SCALING_QUEUE_URL).
+	QueueURL    string
 	DLQURL      string     // EKSPEDITE_DLQ_URL: where rejected messages go
 	MaxReceives int        // EKSPEDITE_MAX_RECEIVES: the queue's maxReceiveCount
 	LogLevel    slog.Level // EKSPEDITE_LOG_LEVEL: debug, info (the default), warn, error
@@ -30,12 +32,17 @@ type Settings struct {
 	// RoleBoundary (EKSPEDITE_ROLE_BOUNDARY) is the permissions boundary that every role gets which the function makes and
 	// for which a spec names none; "" for none. Only the cluster function has it.
 	RoleBoundary string
+	// ScalingRoleARN (EKSPEDITE_SCALING_ROLE_ARN) is the role that may read a cluster whose nodes are planned, DoorbellURL
+	// (EKSPEDITE_DOORBELL_URL) where such a cluster rings, DoorbellARN (EKSPEDITE_DOORBELL_ARN) the function behind it. Only
+	// the cluster function has them.
+	ScalingRoleARN, DoorbellURL, DoorbellARN string
 }
 
 // Load reads settings through getenv (os.Getenv). needRole asks for the cluster function's additional settings.
 func Load(getenv func(string) string, needRole bool) (Settings, error) {
 	r := reader{getenv: getenv}
 	s := r.common()
+	s.Bus = r.must("EKSPEDITE_BUS")
 	s.QueueURL, s.DLQURL = r.must("EKSPEDITE_QUEUE_URL"), r.must("EKSPEDITE_DLQ_URL")
 	s.MaxReceives = r.positive("EKSPEDITE_MAX_RECEIVES")
 	if needRole {
@@ -43,6 +50,8 @@ func Load(getenv func(string) string, needRole bool) (Settings, error) {
 		s.RoleARN = r.must("EKSPEDITE_ROLE_ARN")
 		s.InVPC = getenv("EKSPEDITE_IN_VPC") == "true"
 		s.RoleBoundary = getenv("EKSPEDITE_ROLE_BOUNDARY")
+		s.ScalingRoleARN = r.must("EKSPEDITE_SCALING_ROLE_ARN")
+		s.DoorbellURL, s.DoorbellARN = r.must("EKSPEDITE_DOORBELL_URL"), r.must("EKSPEDITE_DOORBELL_ARN")
 	}
 	return s, errors.Join(r.errs...)
 }
@@ -51,6 +60,16 @@ func Load(getenv func(string) string, needRole bool) (Settings, error) {
 func LoadInvoked(getenv func(string) string) (Settings, error) {
 	r := reader{getenv: getenv}
 	s := r.common()
+	s.Bus = r.must("EKSPEDITE_BUS")
+	return s, errors.Join(r.errs...)
+}
+
+// LoadCalled reads the settings of a function that somebody calls and waits for: the doorbell, which has nothing to report
+// and whose messages go to the scaling function.
+func LoadCalled(getenv func(string) string) (Settings, error) {
+	r := reader{getenv: getenv}
+	s := r.common()
+	s.QueueURL = r.must("EKSPEDITE_SCALING_QUEUE_URL")
 	return s, errors.Join(r.errs...)
 }
 
@@ -79,7 +98,7 @@ func (r *reader) positive(name string) int {
 
 // common are the settings of all functions.
 func (r *reader) common() Settings {
-	s := Settings{Table: r.must("EKSPEDITE_TABLE"), Bus: r.must("EKSPEDITE_BUS"), Region: r.must("AWS_REGION")}
+	s := Settings{Table: r.must("EKSPEDITE_TABLE"), Region: r.must("AWS_REGION")}
 	if l := r.getenv("EKSPEDITE_LOG_LEVEL"); l != "" {
 		if err := s.LogLevel.UnmarshalText([]byte(l)); err != nil {
 			r.errs = append(r.errs, fmt.Errorf("EKSPEDITE_LOG_LEVEL=%q: use debug, info, warn or error", l))

@@ -12,12 +12,14 @@ import (
 var good = map[string]string{
 	"EKSPEDITE_TABLE": "t", "EKSPEDITE_BUS": "b", "EKSPEDITE_QUEUE_URL": "q", "EKSPEDITE_DLQ_URL": "d", "EKSPEDITE_MAX_RECEIVES": "3",
 	"AWS_REGION": "us-east-1", "EKSPEDITE_INTERRUPTION_ROLE_ARN": "r", "EKSPEDITE_ROLE_ARN": "me",
+	"EKSPEDITE_SCALING_ROLE_ARN": "s", "EKSPEDITE_DOORBELL_URL": "https://d/", "EKSPEDITE_DOORBELL_ARN": "arn:d",
 }
 
 func TestLoad(t *testing.T) {
 	s, err := settings.Load(func(k string) string { return good[k] }, true)
 	if err != nil || s.Table != "t" || s.Bus != "b" || s.QueueURL != "q" || s.DLQURL != "d" || s.MaxReceives != 3 || s.Region != "us-east-1" ||
-		s.InterruptionRoleARN != "r" || s.LogLevel != slog.LevelInfo || s.RoleARN != "me" || s.InVPC {
+		s.InterruptionRoleARN != "r" || s.LogLevel != slog.LevelInfo || s.RoleARN != "me" || s.InVPC ||
+		s.ScalingRoleARN != "s" || s.DoorbellURL != "https://d/" || s.DoorbellARN != "arn:d" {
 		t.Errorf("%+v, %v", s, err)
 	}
 	env := maps.Clone(good)

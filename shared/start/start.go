@@ -77,6 +77,24 @@ func Invoked(name string, work func(Function) Work) {
 	})
 }
 
+// Call serves an invocation whose caller waits for the answer.
+type Call func(ctx context.Context, body json.RawMessage) (answer any, err error)
+
+// Called builds the named function's work, whose callers wait for it, and serves Lambda with it. It does not return.
+func Called(name string, work func(Function) Call) {
+	f := function(name, func() (settings.Settings, error) { return settings.LoadCalled(os.Getenv) })
+	do := work(f)
+	lambda.Start(func(ctx context.Context, body json.RawMessage) (any, error) {
+		defer func() { f.Metrics.Flush(f.Now()) }()
+		answer, err := do(obs.With(ctx, f.Log), body)
+		if err != nil {
+			f.Log.Error("failed", "error", err)
+			f.Metrics.Count("InvocationsFailed", 1)
+		}
+		return answer, err
+	})
+}
+
 // function reads the environment that a function is built from. It ends the process when that is wrong.
 func function(name string, load func() (settings.Settings, error)) Function {
 	debug.SetGCPercent(gcPercent)
