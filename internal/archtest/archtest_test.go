@@ -36,8 +36,10 @@ type rule struct {
 }
 
 var rules = []rule{
-	{who: []string{"shared/decide/..."}, only: []string{"shared/fleet", "shared/plan"},
+	{who: []string{"shared/decide/..."}, except: []string{"shared/decide/scaling"}, only: []string{"shared/fleet", "shared/plan"},
 		why: "a decision is a pure function of what was observed: it can be replayed, fuzzed and compared only if nothing else gets in"},
+	{who: []string{"shared/decide/scaling"}, only: []string{"shared/decide/packing", "shared/fleet", "shared/plan"},
+		why: "which nodes there shall be is decided in two layers: packing knows shapes and prices, scaling groups and time"},
 	{who: []string{"shared/decide/...", "shared/fleet", "shared/plan"}, deep: false,
 		never: []string{"context", "io", "io/...", "log", "log/...", "math/rand", "math/rand/...", "crypto/rand", "net", "net/http", "os", "os/...", "sync", "sync/...", "syscall", "testing"},
 		why:   "a decision has no clock, network, log, random, context or concurrency"},

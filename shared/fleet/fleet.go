@@ -54,6 +54,9 @@ const (
 	tagOwnedPrefix      = "kubernetes.io/cluster/"
 )
 
+// TagPool is on everything that the planner of nodes makes for a pool of the policy, with the pool's name as its value.
+const TagPool = "ekspedite.dev/pool"
+
 // Cluster is the name of the cluster that the instance's tags name, or "": EKS's own tag first, then the tag that every
 // node of a self-managed group carries. A machine that two clusters claim is neither's.
 func (i Instance) Cluster() string {
@@ -156,6 +159,11 @@ type Pod struct {
 	Tolerations []Toleration      `json:"tolerations,omitempty"`
 	// Budget is the one PodDisruptionBudget that selects the pod, as namespace/name; "" if there is none, or several.
 	Budget string `json:"budget,omitempty"`
+	// Scheduler is the schedulerName, "" for Kubernetes' default one. Gated: a scheduling gate holds the pod back.
+	Scheduler string `json:"scheduler,omitempty"`
+	Gated     bool   `json:"gated,omitempty"`
+	// LocalStorage: the pod has an emptyDir or a hostPath, whose content does not move with it.
+	LocalStorage bool `json:"localStorage,omitempty"`
 	// Created is when the pod was made; Demand what it asks of a node, nil where nobody has read it.
 	Created time.Time `json:"created,omitzero"`
 	Demand  *Demand   `json:"demand,omitempty"`
@@ -171,4 +179,7 @@ func (p Pod) Finished() bool { return p.Phase == "Succeeded" || p.Phase == "Fail
 type ScalingGroup struct {
 	Name           string `json:"name"`
 	LifecycleState string `json:"lifecycleState"` // InService, Terminating:Wait, Detaching, …
+	// Min and Desired are the group's sizes, read only where a machine is to be removed.
+	Min     int `json:"min,omitempty"`
+	Desired int `json:"desired,omitempty"`
 }

@@ -64,8 +64,9 @@ type Group struct {
 	Members []GroupMember `json:"members,omitempty"`
 	// Troubles are what Auto Scaling says of launches that failed and were not followed by one that did not.
 	Troubles []GroupTrouble `json:"troubles,omitempty"`
-	// Recipe is what a new group like this one is made of, in EKS's words (CreateNodegroup: nodeRole, subnets by zone,
-	// launchTemplate, amiType, …) or EC2's (CreateFleet). nil where nobody has asked.
+	// Recipe is what a new group like this one is made of, in EKS's words (CreateNodegroup: nodeRole, launchTemplate, amiType,
+	// diskSize, tags, …) or EC2's (CreateFleet's launchTemplateSpecification). subnetsByZone has the subnets of each zone:
+	// {"us-east-1a": ["subnet-1"]}. nil where nobody has asked.
 	Recipe fleet.Props `json:"recipe,omitempty"`
 }
 
@@ -99,6 +100,17 @@ type Memory struct {
 	Quiet map[string]time.Time `json:"quiet,omitempty"`
 	// Slept are the sizes that groups had when a scale window sent them to sleep, by group.
 	Slept map[string]Size `json:"slept,omitempty"`
+	// Swap is a replacement under way: the old nodes go when the new ones are Ready.
+	Swap *Swap `json:"swap,omitempty"`
+	// Idle is since when each group of a pool has had no nodes: it is retired after a while.
+	Idle map[string]time.Time `json:"idle,omitempty"`
+}
+
+// Swap is a set of nodes that cheaper ones were ordered for.
+type Swap struct {
+	Nodes []string  `json:"nodes"` // UIDs of the old ones
+	At    time.Time `json:"at"`
+	Why   string    `json:"why"`
 }
 
 // Size is a group's.
@@ -115,6 +127,10 @@ type Shortage struct {
 	Until time.Time `json:"until"`
 	Times int       `json:"times"` // in a row: each one is believed longer
 	Code  string    `json:"code,omitempty"`
+	// At is the failure that was learnt from last: the same one is not counted twice. Group is set, and the rest of the
+	// offering empty, where the fault is the group's own: a launch template that no machine comes of.
+	At    time.Time `json:"at,omitzero"`
+	Group string    `json:"group,omitempty"`
 }
 
 // Order is capacity that was asked for.
