@@ -35,11 +35,12 @@ type Run struct {
 	Retry bool `json:"retry,omitempty"`
 }
 
-// Step is one of four: a pod is bound to a node (Pod and Node), nodes are asked about a pod without binding it (Pod), a node
-// joins (Join), and a node goes with all that is on it (Leave).
+// Step is one of four: a pod is bound to a node (Pod and Node), the filters are asked about a pod without binding it (Pod and
+// Ask, with a Node or for all), a node joins (Join), and a node goes with all that is on it (Leave).
 type Step struct {
 	Pod   string   `json:"pod,omitempty"` // namespace/name
 	Node  string   `json:"node,omitempty"`
+	Ask   bool     `json:"ask,omitempty"`
 	Join  *v1.Node `json:"join,omitempty"`
 	Leave string   `json:"leave,omitempty"`
 }
@@ -54,7 +55,7 @@ type Response struct {
 
 // Verdict is what came of a step; both are empty for nodes that join and leave.
 type Verdict struct {
-	// Passing are the nodes that the filters let the pod on, sorted by name: all, or the one that it was bound to.
+	// Passing are the nodes that the filters let the pod on, sorted by name, of all or of the one in the step.
 	Passing []string `json:"passing,omitempty"`
 	// Refused says by node why not. A binding that is refused is not made.
 	Refused map[string]Refusal `json:"refused,omitempty"`

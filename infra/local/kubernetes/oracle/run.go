@@ -79,6 +79,9 @@ func (w *world) step(ctx context.Context, step Step, verdict *Verdict) (bool, er
 	case step.Leave != "":
 		return true, w.leave(step.Leave)
 	}
+	if step.Node == "" && !step.Ask {
+		return false, fmt.Errorf("the step neither names a node nor asks about one: %+v", step)
+	}
 	pod, ok := w.waiting[step.Pod]
 	if !ok {
 		return false, fmt.Errorf("no pod %q waits for a node", step.Pod)
@@ -86,7 +89,7 @@ func (w *world) step(ctx context.Context, step Step, verdict *Verdict) (bool, er
 	if err := w.judge(ctx, pod, step.Node, verdict); err != nil {
 		return false, fmt.Errorf("pod %s: %w", step.Pod, err)
 	}
-	if step.Node == "" {
+	if step.Ask {
 		return true, nil
 	}
 	if len(verdict.Passing) == 0 {

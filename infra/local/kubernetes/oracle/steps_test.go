@@ -24,8 +24,8 @@ func TestSteps(t *testing.T) {
 		})},
 		Runs: []Run{
 			{Steps: []Step{{Pod: "default/one", Node: "a1"}, {Pod: "default/two", Node: "a1"}, {Join: node("a2")}, {Pod: "default/two", Node: "a2"},
-				{Leave: "a1"}, {Join: node("a3")}, {Pod: "default/near"}}},
-			{Steps: []Step{{Pod: "default/two", Node: "a1"}, {Pod: "default/one"}}},
+				{Leave: "a1"}, {Join: node("a3")}, {Pod: "default/near", Ask: true}}},
+			{Steps: []Step{{Pod: "default/two", Node: "a1"}, {Pod: "default/one", Ask: true}, {Pod: "default/one", Node: "a1", Ask: true}}},
 			{Retry: true, Steps: []Step{{Pod: "default/near", Node: "a2"}, {Pod: "default/two", Node: "a1"}, {Join: node("a2")}, {Pod: "default/one", Node: "a1"}}},
 		},
 	}
@@ -45,6 +45,9 @@ func TestSteps(t *testing.T) {
 	}
 	if r := got.Runs[1][1].Refused["a1"]; r.Plugin != "NodeResourcesFit" {
 		t.Errorf("one in a run of its own: %+v", r)
+	}
+	if r := got.Runs[1][2].Refused["a1"]; r.Plugin != "NodeResourcesFit" {
+		t.Errorf("asked about a1 alone: %+v", r)
 	}
 	third := got.Runs[2]
 	if !slices.Equal(third[0].Passing, []string{"a2"}) {
@@ -67,7 +70,7 @@ func TestClaimsFollowTheirFirstPod(t *testing.T) {
 		Nodes: []*v1.Node{node("a1"), node("b1"), node("b2"), node("c1")},
 		Pods:  []*v1.Pod{pod("one", "", claims("data")), pod("two", "", claims("data"))}, Claims: []*v1.PersistentVolumeClaim{waiting},
 		StorageClasses: []*storagev1.StorageClass{class},
-		Runs:           []Run{{Steps: []Step{{Pod: "default/one"}, {Pod: "default/one", Node: "b1"}, {Pod: "default/two"}}}},
+		Runs:           []Run{{Steps: []Step{{Pod: "default/one", Ask: true}, {Pod: "default/one", Node: "b1"}, {Pod: "default/two", Ask: true}}}},
 	})
 	if got.Error != "" {
 		t.Fatal(got.Error)
