@@ -130,4 +130,3 @@ type Unplaced struct {
 	// Reason is the nearest miss: the candidate that came closest and what it lacked.
 	Reason string
 }
-

@@ -1,0 +1,185 @@
+package packing
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// careful places what waits of a class pod by pod, each where all of kube-scheduler's filters let it: on the nodes that there
+// are first, then on new ones. It tells whether it placed any.
+func (w *world) careful(ci int) bool {
+	v, before := w.viewOf(ci), w.next[ci]
+	for w.waiting(ci) > 0 {
+		n := w.best(ci, v)
+		if n == nil {
+			n = w.open(ci, v)
+		}
+		if n == nil {
+			break
+		}
+		w.put(ci, n, 1)
+		v.placed(n)
+	}
+	return w.next[ci] > before
+}
+
+// best is the node with room that the class's preferences like best; of equals the one that is first in order.
+func (w *world) best(ci int, v *view) *node {
+	c := w.x.classes[ci]
+	var best *node
+	most := 0
+	wish := w.wishes(c)
+	for _, n := range w.nodes {
+		if n.closed || !fits(w.x.dims.n, &c.d, &n.left) || !w.admits(n, c.filter) || w.clash(c, n) != "" || v.miss(n.domain) != "" {
+			continue
+		}
+		if !wish {
+			return n
+		}
+		if score := w.score(c, n); best == nil || score > most {
+			best, most = n, score
+		}
+	}
+	return best
+}
+
+// clash says what of ports or volumes keeps a class off a node; "" if nothing does.
+func (w *world) clash(c *class, n *node) string {
+	for _, v := range c.demand.Volumes {
+		if v.Alone && w.alone[v.ID] > 0 {
+			return "another pod uses volume " + v.ID + ", which is ReadWriteOncePod"
+		}
+	}
+	if len(c.demand.HostPorts) == 0 || n == nil {
+		return ""
+	}
+	for _, p := range n.on {
+		for _, a := range w.x.classes[p.class].demand.HostPorts {
+			for _, b := range c.demand.HostPorts {
+				if samePort(a, b) {
+					return "host port " + itoa(int(b.Port)) + " is taken"
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func samePort(a, b fleet.HostPort) bool {
+	protocol := func(p fleet.HostPort) string { return cmp.Or(p.Protocol, "TCP") }
+	anywhere := func(p fleet.HostPort) bool { return p.IP == "" || p.IP == "0.0.0.0" }
+	return a.Port == b.Port && protocol(a) == protocol(b) && (a.IP == b.IP || anywhere(a) || anywhere(b))
+}
+
+// perNode is how many pods of a class one new node can have at most, by the class's own constraints on hosts.
+func (w *world) perNode(c *class) int {
+	most := unlimited
+	for _, g := range c.terms.anti {
+		if c.memberOf(g) && w.x.groups[g].key == fleet.LabelHostname {
+			most = 1
+		}
+	}
+	for _, t := range c.terms.spread {
+		if !t.soft && c.memberOf(t.group) && w.x.groups[t.group].key == fleet.LabelHostname {
+			most = min(most, t.maxSkew)
+		}
+	}
+	if len(c.demand.HostPorts) > 0 {
+		most = 1
+	}
+	return most
+}
+
+// open adds a node for a class: the one that hosts what waits of it at the least price for a pod. Offerings that were short
+// lately, and pools of less weight, only serve where nothing else does.
+func (w *world) open(ci int, v *view) *node {
+	c := w.x.classes[ci]
+	if w.clash(c, nil) != "" {
+		return nil
+	}
+	wait := min(w.waiting(ci), w.perNode(c))
+	best, least := -1, 0.0
+	missed := make([]int8, len(w.sigs)) // by signature: what its domains and filter say
+	for i := range w.opts {
+		o := &w.opts[i]
+		if missed[o.sig] == 0 {
+			missed[o.sig] = 1
+			if s := &w.sigs[o.sig]; !s.admits(w.x, c.filter) || v.miss(s.domain) != "" {
+				missed[o.sig] = -1
+			}
+		}
+		if missed[o.sig] < 0 {
+			continue
+		}
+		k := times(w.x.dims.n, &c.d, &o.room, wait)
+		if k == 0 || !w.may(i) {
+			continue
+		}
+		if price := o.price / float64(k); best < 0 || w.tier(i, best) > 0 || w.tier(i, best) == 0 && price < least {
+			best, least = i, price
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	return w.add(best)
+}
+
+// tier compares two options by what comes before the price: greater is better.
+func (w *world) tier(a, b int) int {
+	x, y := &w.opts[a], &w.opts[b]
+	if x.weight != y.weight {
+		return cmp.Compare(x.weight, y.weight)
+	}
+	switch {
+	case x.short == y.short:
+		return 0
+	case x.short:
+		return -1
+	}
+	return 1
+}
+
+// domain is a signature's value of a topology key. Each new node is a host of its own.
+func (s *sig) domain(key string) (string, bool) {
+	v, ok := s.labels[key]
+	return v, ok
+}
+
+// inOrder are the classes in the order in which they are served: by priority, then the hardest to place first.
+func (w *world) inOrder(classes []int) []int {
+	big := w.biggest()
+	size := func(c *class) (most float64) {
+		for i := range w.x.dims.n {
+			if big[i] > 0 {
+				most = max(most, c.d[i]/big[i])
+			}
+		}
+		return most
+	}
+	out := slices.Clone(classes)
+	slices.SortStableFunc(out, func(a, b int) int {
+		x, y := w.x.classes[a], w.x.classes[b]
+		return cmp.Or(cmp.Compare(y.priority, x.priority), cmp.Compare(y.constraints(), x.constraints()), cmp.Compare(size(y), size(x)), cmp.Compare(a, b))
+	})
+	return out
+}
+
+// constraints is how hard the class's topology makes it to place: hosts that other pods must not share come first.
+func (c *class) constraints() int {
+	return len(c.terms.anti) + len(c.terms.spread) + len(c.demand.HostPorts)
+}
+
+// biggest is the most that any option has of each resource.
+func (w *world) biggest() (most vec) {
+	for i := range w.opts {
+		for r := range w.x.dims.n {
+			if a := w.opts[i].room[r]; a < unlimited {
+				most[r] = max(most[r], a)
+			}
+		}
+	}
+	return most
+}

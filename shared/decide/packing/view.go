@@ -1,0 +1,206 @@
+package packing
+
+import "github.com/ekspedite/ekspedite/shared/fleet"
+
+// view is what a class's topology constraints say about the world: counts of pods by domain, kept while its pods are placed.
+type view struct {
+	w      *world
+	c      *class
+	spread []spreadView
+	// affinity has for each required term the domains in which there is a pod that all of them select.
+	affinity []domains
+	found    int  // pods that all required affinity terms select, anywhere
+	first    bool // a pod of the class satisfies its own affinity
+	anti     []domains
+	repelled []domains // where pods are that keep members of a group of ours off
+}
+
+type domains struct {
+	key   string
+	group int
+	count map[string]int
+	self  bool // a pod of the class counts
+}
+
+type spreadView struct {
+	spreadTerm
+	domains
+}
+
+// viewOf counts what a class wants to know. Domains in which nodes could be added count as empty ones: they will be there.
+func (w *world) viewOf(ci int) *view {
+	c := w.x.classes[ci]
+	v := &view{w: w, c: c}
+	for _, t := range c.terms.spread {
+		if !t.soft {
+			v.spread = append(v.spread, w.spreadView(c, t))
+		}
+	}
+	all := func(o *class) bool {
+		for _, g := range c.terms.affinity {
+			if !o.memberOf(g) {
+				return false
+			}
+		}
+		return true
+	}
+	if len(c.terms.affinity) > 0 {
+		v.first = all(c)
+		for _, n := range w.nodes {
+			v.found += n.count(w, all)
+		}
+	}
+	for _, g := range c.terms.affinity {
+		v.affinity = append(v.affinity, w.domains(g, v.first, all))
+	}
+	for _, g := range c.terms.anti {
+		v.anti = append(v.anti, w.domains(g, c.memberOf(g), func(o *class) bool { return o.memberOf(g) }))
+	}
+	for _, g := range c.groups {
+		if carriers := w.carry[g]; len(carriers) > 0 {
+			set := map[*class]bool{}
+			for _, i := range carriers {
+				set[w.x.classes[i]] = true
+			}
+			v.repelled = append(v.repelled, w.domains(g, set[c], func(o *class) bool { return set[o] }))
+		}
+	}
+	return v
+}
+
+// count counts the pods of some classes on a node.
+func (n *node) count(w *world, which func(*class) bool) (count int) {
+	for _, p := range n.on {
+		if which(w.x.classes[p.class]) {
+			count += p.n
+		}
+	}
+	return count
+}
+
+func (w *world) domains(g int, self bool, which func(*class) bool) domains {
+	d := domains{w.x.groups[g].key, g, map[string]int{}, self}
+	for _, n := range w.nodes {
+		if value, ok := n.domain(d.key); ok {
+			if k := n.count(w, which); k > 0 {
+				d.count[value] += k
+			}
+		}
+	}
+	return d
+}
+
+func (w *world) spreadView(c *class, t spreadTerm) spreadView {
+	key := w.x.groups[t.group].key
+	v := spreadView{t, domains{key, t.group, map[string]int{}, c.memberOf(t.group)}}
+	f := &w.x.filters[c.base()]
+	counts := func(labels map[string]string, taints []fleet.Taint, name string) bool {
+		for _, other := range c.terms.spread {
+			if _, there := labels[w.x.groups[other.group].key]; !there && !other.soft {
+				return false
+			}
+		}
+		if _, off := keepsOff(taints, c.tolerations); off && t.taints {
+			return false
+		}
+		return t.ignore || f.wants(labels, name)
+	}
+	if key != fleet.LabelHostname { // one node more or less decides nothing for the others where each is a domain
+		for i := range w.sigs {
+			if counts(w.sigs[i].labels, w.sigs[i].taints, newName) {
+				v.count[w.sigs[i].labels[key]] += 0
+			}
+		}
+	}
+	for _, n := range w.nodes {
+		if value, ok := n.domain(key); ok && counts(n.labels, n.taints, n.name) {
+			v.count[value] += w.members(n, t.group)
+		}
+	}
+	return v
+}
+
+// base is the filter of a class without its pin.
+func (c *class) base() int {
+	if c.unpinned >= 0 {
+		return c.unpinned
+	}
+	return c.filter
+}
+
+// least is the number of pods in the emptiest domain, as the constraint counts it. Hostnames are taken to have an empty one:
+// there may be a node more at any time.
+func (s *spreadView) least() int {
+	if s.key == fleet.LabelHostname || len(s.count) < s.minDomains {
+		return 0
+	}
+	least := -1
+	for _, n := range s.count {
+		if least < 0 || n < least {
+			least = n
+		}
+	}
+	return max(least, 0)
+}
+
+// miss says which constraint keeps the class off a place whose domains are told by domain; "" if none does.
+func (v *view) miss(domain func(key string) (string, bool)) string {
+	for i := range v.spread {
+		s := &v.spread[i]
+		d, ok := domain(s.key)
+		if !ok {
+			return "it has no label " + s.key + ", which a topology spread constraint asks for"
+		}
+		have := s.count[d]
+		if s.self {
+			have++
+		}
+		if have-s.least() > s.maxSkew {
+			return "topology spread over " + s.key + " (maxSkew " + itoa(s.maxSkew) + ")"
+		}
+	}
+	for i := range v.affinity {
+		d, ok := domain(v.affinity[i].key)
+		if !ok {
+			return "it has no label " + v.affinity[i].key + ", which a pod affinity asks for"
+		}
+		if v.affinity[i].count[d] == 0 && (v.found > 0 || !v.first) {
+			return "pod affinity under " + v.affinity[i].key + ": none of the pods that it asks for is there"
+		}
+	}
+	for i := range v.anti {
+		if d, ok := domain(v.anti[i].key); ok && v.anti[i].count[d] > 0 {
+			return "pod anti-affinity under " + v.anti[i].key
+		}
+	}
+	for i := range v.repelled {
+		if d, ok := domain(v.repelled[i].key); ok && v.repelled[i].count[d] > 0 {
+			return "the anti-affinity of a pod that is there, under " + v.repelled[i].key
+		}
+	}
+	return ""
+}
+
+// placed counts a pod of the class that was put onto a node.
+func (v *view) placed(n *node) {
+	note := func(d *domains) {
+		if value, ok := n.domain(d.key); ok && d.self {
+			d.count[value]++
+		}
+	}
+	for i := range v.spread {
+		note(&v.spread[i].domains)
+	}
+	for i := range v.affinity {
+		note(&v.affinity[i])
+	}
+	if v.first {
+		v.found++
+	}
+	for i := range v.anti {
+		note(&v.anti[i])
+	}
+	for i := range v.repelled {
+		note(&v.repelled[i])
+	}
+}

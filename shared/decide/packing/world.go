@@ -1,0 +1,184 @@
+package packing
+
+import (
+	"slices"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// node is a node with what is on it so far: one that exists, or one that is to be added.
+type node struct {
+	id       int // index in world.nodes
+	name     string
+	labels   map[string]string
+	taints   []fleet.Taint
+	left     vec
+	on       []pile // what is on it, by class
+	closed   bool
+	option   int    // of a new one; -1 of one that exists
+	passes   []int8 // by filter, as in sig
+	existing int    // index in Problem.Nodes
+}
+
+// pile is some pods of a class.
+type pile struct{ class, n int }
+
+// world is everything that is placed so far.
+type world struct {
+	x      *index
+	nodes  []*node
+	opts   []option
+	sigs   []sig
+	pools  []poolRoom
+	alone  map[string]int // claims with how many pods use them, of which some want to be alone
+	at     []int          // node by pod, -1
+	next   []int          // by class: how many of its pods are placed
+	refuse []string       // by class: why the rest could not be placed
+	carry  map[int][]int  // by group: classes that keep off its members
+
+	oneTerm []fleet.NodeTerm // scratch
+}
+
+// poolRoom is what may still be added to a pool.
+type poolRoom struct {
+	nodes       int
+	cpu, memory float64
+}
+
+func newWorld(x *index) *world {
+	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), alone: map[string]int{}, carry: map[int][]int{}}
+	w.opts, w.sigs = x.options()
+	for i := range x.p.Pools {
+		p := &x.p.Pools[i]
+		r := poolRoom{unlimited, unlimited, unlimited}
+		if p.MaxNodes > 0 {
+			r.nodes = p.MaxNodes
+		}
+		if p.MaxCPU > 0 {
+			r.cpu = float64(p.MaxCPU)
+		}
+		if p.MaxMemory > 0 {
+			r.memory = float64(p.MaxMemory)
+		}
+		w.pools = append(w.pools, r)
+	}
+	for i := range x.p.Nodes {
+		n := &x.p.Nodes[i]
+		v := &node{id: i, name: n.Name, labels: n.Labels, taints: n.Taints, closed: n.Closed, option: -1, existing: i, left: x.dims.room(n.Allocatable, n.MaxPods, n.AttachLimit)}
+		for j := range n.Pods {
+			d := demandOf(&n.Pods[j])
+			for _, volume := range d.Volumes {
+				w.alone[volume.ID]++
+			}
+		}
+		for c, k := range x.on[i] {
+			v.left.take(x.dims.n, &x.classes[c].d, float64(k))
+			v.on = append(v.on, pile{c, k})
+		}
+		slices.SortFunc(v.on, func(a, b pile) int { return a.class - b.class })
+		w.sharedClaims(v, n)
+		w.nodes = append(w.nodes, v)
+	}
+	for i, c := range x.classes {
+		for _, g := range c.terms.anti {
+			w.carry[g] = append(w.carry[g], i)
+		}
+	}
+	return w
+}
+
+// sharedClaims gives back what claims that several pods of a node use were counted too often.
+func (w *world) sharedClaims(v *node, n *Node) {
+	seen := map[string]bool{}
+	for i := range n.Pods {
+		d := demandOf(&n.Pods[i])
+		for j, volume := range d.Volumes {
+			dim, ok := w.x.dims.drivers[volume.Driver]
+			if !ok || slices.ContainsFunc(d.Volumes[:j], func(o fleet.Volume) bool { return o.ID == volume.ID }) {
+				continue
+			}
+			if seen[volume.ID] {
+				v.left[dim]++
+			}
+			seen[volume.ID] = true
+		}
+	}
+}
+
+// domain is a node's value of a topology key; ok is false where it has none.
+func (n *node) domain(key string) (string, bool) {
+	v, ok := n.labels[key]
+	if ok && v == newName {
+		return n.name, true
+	}
+	return v, ok
+}
+
+// admits tells whether a node is in a filter.
+func (w *world) admits(n *node, f int) bool {
+	if n.option >= 0 {
+		return w.sigs[w.opts[n.option].sig].admits(w.x, f)
+	}
+	for len(n.passes) <= f {
+		n.passes = append(n.passes, 0)
+	}
+	if n.passes[f] == 0 {
+		n.passes[f] = -1
+		if w.x.filters[f].passes(n.labels, n.taints, n.name) {
+			n.passes[f] = 1
+		}
+	}
+	return n.passes[f] > 0
+}
+
+// members counts the pods of a group on a node.
+func (w *world) members(n *node, g int) (count int) {
+	for _, p := range n.on {
+		if w.x.classes[p.class].memberOf(g) {
+			count += p.n
+		}
+	}
+	return count
+}
+
+// put puts the next k pods of a class onto a node.
+func (w *world) put(c int, n *node, k int) {
+	cls := w.x.classes[c]
+	n.left.take(w.x.dims.n, &cls.d, float64(k))
+	if i := slices.IndexFunc(n.on, func(p pile) bool { return p.class == c }); i >= 0 {
+		n.on[i].n += k
+	} else {
+		n.on = append(n.on, pile{c, k})
+	}
+	for _, p := range cls.pods[w.next[c] : w.next[c]+k] {
+		w.at[p] = n.id
+	}
+	w.next[c] += k
+	for _, v := range cls.demand.Volumes {
+		w.alone[v.ID] += k
+	}
+}
+
+// waiting is how many pods of a class are not placed yet.
+func (w *world) waiting(c int) int { return len(w.x.classes[c].pods) - w.next[c] }
+
+// add adds an empty node of an option, if its pool may have another one.
+func (w *world) add(opt int) *node {
+	o := &w.opts[opt]
+	t := &w.x.p.Types[o.typ]
+	r := &w.pools[o.pool]
+	r.nodes--
+	r.cpu -= float64(t.Allocatable.CPU)
+	r.memory -= float64(t.Allocatable.Memory)
+	n := &node{id: len(w.nodes), name: newName + itoa(len(w.nodes)), labels: w.sigs[o.sig].labels, taints: w.sigs[o.sig].taints, left: o.room, option: opt, existing: -1}
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+// may tells whether an option's pool may have another node of it.
+func (w *world) may(opt int) bool {
+	o := &w.opts[opt]
+	t := &w.x.p.Types[o.typ]
+	r := &w.pools[o.pool]
+	return r.nodes > 0 && r.cpu >= float64(t.Allocatable.CPU) && r.memory >= float64(t.Allocatable.Memory)
+}
