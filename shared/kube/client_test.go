@@ -39,7 +39,7 @@ type request struct {
 	body                                   []byte
 }
 
-func start(t *testing.T, answer func(w http.ResponseWriter, r *http.Request)) (*server, *Client) {
+func start(t testing.TB, answer func(w http.ResponseWriter, r *http.Request)) (*server, *Client) {
 	t.Helper()
 	s := &server{answer: answer}
 	ts := httptest.NewTLSServer(s)

@@ -131,10 +131,15 @@ func pod(p *corev1.Pod) fleet.Pod {
 			f.Ready = c.Status == corev1.ConditionTrue
 		}
 	}
-	for _, t := range p.Spec.Tolerations {
-		f.Tolerations = append(f.Tolerations, fleet.Toleration{Key: t.Key, Operator: string(t.Operator), Value: t.Value, Effect: string(t.Effect)})
-	}
+	f.Tolerations = tolerations(p.Spec.Tolerations)
 	return f
+}
+
+func tolerations(list []corev1.Toleration) (out []fleet.Toleration) {
+	for _, t := range list {
+		out = append(out, fleet.Toleration{Key: t.Key, Operator: string(t.Operator), Value: t.Value, Effect: string(t.Effect)})
+	}
+	return out
 }
 
 // Cordon carries out plan.CordonNode: one merge patch, bound to the node's uid and resource version. If either has
