@@ -38,6 +38,9 @@ func TestParametersTakeWhatPeopleGive(t *testing.T) {
 		{"RoleBoundary", "arn:aws:iam::123456789012:policy/*", false},
 		{"SweepRate", "rate(1 hour)", true},
 		{"SweepRate", "hourly", false},
+		{"ScalingSweepRate", "rate(5 minutes)", true},
+		{"DoorbellConcurrency", "50", true},
+		{"DoorbellConcurrency", "-1", false},
 		{"SubnetIds", "subnet-0a1b2c3d,subnet-0a1b2c3e", true},
 		{"SecurityGroupIds", "default", false},
 	} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -110,7 +111,7 @@ func TestTimesOfQueuesFitTheirFunctions(t *testing.T) {
 		if visibility <= timeout { // Lambda refuses less than the timeout; a live invocation must not meet its own message
 			t.Errorf("%s: visibility timeout %v s, the function's own is %v s", queue.ID, visibility, timeout)
 		}
-		if most := map[string]float64{"InterruptionQueue": 60, "ClusterQueue": 150}[queue.ID]; visibility > most {
+		if most := map[string]float64{"InterruptionQueue": 60, "ClusterQueue": 150, "ScalingQueue": 90}[queue.ID]; visibility > most {
 			t.Errorf("%s: a dead invocation's message is hidden for %v s, %v s is the most that its work can wait", queue.ID, visibility, most)
 		}
 		// SQS drops what is too old without a trace. No message may get there while it is being tried.
@@ -166,10 +167,12 @@ func TestFunctions(t *testing.T) {
 		if at(p, "LoggingConfig", "LogFormat") != "JSON" || tpl.Resources[target(at(p, "LoggingConfig", "LogGroup"))] == nil {
 			t.Errorf("%s: logs to %v", function.ID, p["LoggingConfig"])
 		}
-		if p["ReservedConcurrentExecutions"] != nil {
+		// Only where somebody asks for it.
+		if reserved := p["ReservedConcurrentExecutions"]; reserved != nil && !reflect.DeepEqual(at(reserved, "Fn::If"),
+			[]any{"DoorbellLimited", map[string]any{"Ref": "DoorbellConcurrency"}, map[string]any{"Ref": "AWS::NoValue"}}) {
 			t.Errorf("%s reserves concurrency, which a new account cannot give", function.ID)
 		}
-		if p["Handler"] == events.HandlerPipeline { // it has no queue, and no business with itself
+		if p["Handler"] == "doorbell" || p["Handler"] == events.HandlerPipeline { // no queue, and no business with itself
 			if p["RecursiveLoop"] != "Terminate" || at(p, "Environment", "Variables", "EKSPEDITE_QUEUE_URL") != nil {
 				t.Errorf("%s: %v", function.ID, p)
 			}
@@ -228,8 +231,11 @@ func TestEnvironmentsAreSettings(t *testing.T) {
 		load := func() (settings.Settings, error) {
 			return settings.Load(getenv, function.Properties["Handler"] == events.HandlerCluster)
 		}
-		if function.Properties["Handler"] == events.HandlerPipeline {
+		switch function.Properties["Handler"] {
+		case events.HandlerPipeline:
 			load = func() (settings.Settings, error) { return settings.LoadInvoked(getenv) }
+		case "doorbell":
+			load = func() (settings.Settings, error) { return settings.LoadCalled(getenv) }
 		}
 		got, err := load()
 		if err != nil {

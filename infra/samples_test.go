@@ -54,12 +54,14 @@ func TestSamplesMeetTheRules(t *testing.T) {
 				to = append(to, r.queue)
 			}
 		}
-		// Notifications that Auto Scaling sends directly to a queue meet no rule, and state changes to pending or running
-		// are left out by theirs.
+		// Notifications that Auto Scaling sends directly to a queue meet no rule. State changes to pending or running, launches
+		// that worked and alarms that are over are left out by theirs.
 		direct := !strings.Contains(string(s.Body), `"detail-type"`)
 		started := s.Kind == events.KindInstanceStateChange && !slices.ContainsFunc([]string{"stopping", "stopped", "shutting-down", "terminated"},
 			func(state string) bool { return strings.Contains(string(s.Body), `"`+state+`"`) })
-		if contract.Route != events.RouteRule || direct || started {
+		fine := s.Kind == events.KindAutoScalingResult && !strings.Contains(string(s.Body), `"Failed"`) ||
+			s.Kind == events.KindAlarmStateChange && strings.HasSuffix(s.Name, "-ok.json")
+		if contract.Route != events.RouteRule || direct || started || fine {
 			if len(to) > 0 {
 				t.Errorf("%s is not for a rule (%s) and goes to %v", s.Name, contract.Reason, to)
 			}

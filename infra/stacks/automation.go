@@ -26,6 +26,8 @@ type Automation struct {
 	Stack                 awscdk.Stack
 	Bus                   awsevents.EventBus
 	Cluster, Interruption *constructs.Worker
+	Scaling               *constructs.Worker
+	Doorbell              *constructs.Called
 	Pipeline              *constructs.Invoked
 }
 
@@ -88,6 +90,9 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	})
 	interrupted.Listen(nil, time.Hour, interruptionSignals()...) // as long as the queue would keep them
 
+	scaled := newScaling(stack, bus, code, network, environment(nil))
+	rung := newDoorbell(stack, code, props.Ledger, scaled)
+
 	applied := constructs.NewWorker(stack, constructs.WorkerProps{
 		FunctionProps: constructs.FunctionProps{
 			Name:        cluster,
@@ -101,8 +106,12 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 			Environment: environment(map[string]*string{
 				// The principal that a cluster's access entry lets cordon and evict.
 				"EKSPEDITE_INTERRUPTION_ROLE_ARN": interrupted.Role.RoleArn(),
-				"EKSPEDITE_IN_VPC":                network.Attached,
-				"EKSPEDITE_ROLE_BOUNDARY":         awscdk.Fn_Ref(jsii.String(roleBoundary)),
+				// The one that it lets read what nodes are planned from, and where clusters ring.
+				"EKSPEDITE_SCALING_ROLE_ARN": scaled.Role.RoleArn(),
+				"EKSPEDITE_DOORBELL_URL":     rung.URL,
+				"EKSPEDITE_DOORBELL_ARN":     rung.Function.Function.FunctionArn(),
+				"EKSPEDITE_IN_VPC":           network.Attached,
+				"EKSPEDITE_ROLE_BOUNDARY":    awscdk.Fn_Ref(jsii.String(roleBoundary)),
 			}),
 			Network: network,
 		},
@@ -127,7 +136,14 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		// Drift and lost events are repaired within this time. EKS's own work takes about as long as the default.
 		Expression: *awscdk.Fn_Ref(jsii.String(sweepRate)),
 		Patience:   15 * time.Minute, // then the next sweep is due
-		Input:      sweepInput(),
+		Input:      sweepInput(events.KindClusterSweepRequested),
+	})
+	scalingScheduler := scaled.Every(constructs.Timer{
+		ID:          "ScalingSweep",
+		Description: "Has the nodes of every cluster looked at, in case a signal was lost, and because nobody rings when nodes have nothing to do",
+		Expression:  *awscdk.Fn_Ref(jsii.String(scalingRate)),
+		Patience:    time.Minute, // then the next sweep is due
+		Input:       sweepInput(events.KindScalingSweepRequested),
 	})
 
 	staged := constructs.NewInvoked(stack, constructs.InvokedProps{
@@ -150,8 +166,11 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	interrupted.Allow(workerGrants(interrupted, props.Ledger, bus)...)
 	interrupted.Allow(interruptionGrants()...)
 	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
-	allowCluster(applied, props.Ledger, props.Specs,
-		*interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *staged.Role.RoleArn(), *scheduler.RoleArn())
+	scaled.Allow(workerGrants(scaled, props.Ledger, bus)...)
+	allowScaling(scaled, props.Ledger)
+	rung.Allow(doorbellGrants(rung, props.Ledger, scaled)...)
+	allowCluster(applied, props.Ledger, props.Specs, *interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *staged.Role.RoleArn(),
+		*scheduler.RoleArn(), *scaled.Role.RoleArn(), *rung.Role.RoleArn(), *scalingScheduler.RoleArn())
 	staged.Allow(pipelineGrants(staged, props.Ledger, props.Specs, bus)...)
 
 	// For people, and for whoever starts the embedded cloud.
@@ -162,7 +181,10 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	output(stack, "InterruptionDLQUrl", "", interrupted.DeadLetters.QueueUrl())
 	output(stack, "PipelineFunctionName", "For the Lambda actions of pipelines that ask for clusters", staged.Function.Function.FunctionName())
 	output(stack, "PipelineDLQUrl", "", staged.DeadLetters.QueueUrl())
-	return Automation{Stack: stack, Bus: bus, Cluster: applied, Interruption: interrupted, Pipeline: staged}
+	output(stack, "ScalingQueueUrl", "", scaled.Queue.QueueUrl())
+	output(stack, "ScalingDLQUrl", "", scaled.DeadLetters.QueueUrl())
+	output(stack, "DoorbellUrl", "Where clusters ring when pods find no node, each with a path of its own", rung.URL)
+	return Automation{Stack: stack, Bus: bus, Cluster: applied, Interruption: interrupted, Scaling: scaled, Doorbell: rung, Pipeline: staged}
 }
 
 // interruptionSignals are what AWS says about machines, on the account's default bus.
@@ -244,8 +266,8 @@ func contract(kind events.Kind) events.Contract {
 	return contract
 }
 
-// sweepInput is the message that the schedule sends: an event like any other, with what Scheduler knows of it.
-func sweepInput() string {
+// sweepInput is the message that a schedule sends: an event like any other, with what Scheduler knows of it.
+func sweepInput(kind events.Kind) string {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false) // Scheduler looks for its attributes in angle brackets, not in \u003c
@@ -258,7 +280,7 @@ func sweepInput() string {
 		Resources  []string `json:"resources"`
 		Detail     struct{} `json:"detail"`
 	}{
-		Version: "0", ID: "<aws.scheduler.execution-id>", DetailType: contract(events.KindClusterSweepRequested).DetailTypes[0],
+		Version: "0", ID: "<aws.scheduler.execution-id>", DetailType: contract(kind).DetailTypes[0],
 		Source: events.SourceEkspedite, Time: "<aws.scheduler.scheduled-time>", Resources: []string{},
 	}); err != nil {
 		panic(err) // strings only

@@ -15,10 +15,12 @@ const (
 var Names = []string{DataName, AutomationName}
 
 // Functions are all functions by name: the package below functions/, the zip, the handler.
-var Functions = []string{cluster, interruption, pipeline}
+var Functions = []string{cluster, doorbell, interruption, pipeline, scaling}
 
 const (
 	cluster      = events.HandlerCluster
 	interruption = events.HandlerInterruption
 	pipeline     = events.HandlerPipeline
+	scaling      = events.HandlerScaling
+	doorbell     = "doorbell" // handles no event: it is called
 )

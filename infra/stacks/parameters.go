@@ -14,6 +14,8 @@ const (
 	givenRoles     = "GivenRoles"
 	roleBoundary   = "RoleBoundary"
 	sweepRate      = "SweepRate"
+	scalingRate    = "ScalingSweepRate"
+	doorbellLimit  = "DoorbellConcurrency"
 )
 
 // The conditions of the template.
@@ -58,6 +60,13 @@ func addParameters(stack awscdk.Stack) {
 		"cluster may have a role made that can do anything", "", `^(arn:[a-z-]+:iam::[0-9a-z]*:policy/[\w+=,.@/-]+)?$`)
 	add(sweepRate, "How often every cluster is looked at, in case somebody has changed it, or an event about it was lost", "rate(15 minutes)",
 		`^(rate|cron)\(.+\)$`)
+	add(scalingRate, "How often the nodes of every cluster whose policy asks for scaling are looked at, in case a signal was lost", "rate(1 minute)",
+		`^(rate|cron)\(.+\)$`)
+	awscdk.NewCfnParameter(stack, jsii.String(doorbellLimit), &awscdk.CfnParameterProps{
+		Type: jsii.String("Number"), Default: jsii.String("0"), AllowedPattern: jsii.String(`^[0-9]{1,4}$`),
+		Description: jsii.String("How many calls of the doorbell's URL, which is public, run at once at most; 0 for as many as the account has " +
+			"room for. It is taken out of the account's concurrency, of which a new account has none to give away"),
+	})
 	constructs.NewCondition(stack, moreRegions, constructs.Given(regionsAllowed))
 	constructs.NewCondition(stack, hasPolicies, constructs.Given(attachable))
 	constructs.NewCondition(stack, hasRoles, constructs.Given(givenRoles))

@@ -90,13 +90,18 @@ func workerGrants(w *constructs.Worker, ledger Ledger, bus awsevents.EventBus) [
 	}}, functionGrants(&w.Function, bus)...)
 }
 
-// functionGrants are what every function needs.
+// functionGrants are what every function needs that reports.
 func functionGrants(f *constructs.Function, bus awsevents.EventBus) []constructs.Grant {
-	return []constructs.Grant{{
+	return append([]constructs.Grant{{
 		Sid:       "Report",
 		Actions:   []string{"events:PutEvents"},
 		Resources: []string{*bus.EventBusArn()},
-	}, {
+	}}, ownGrants(f)...)
+}
+
+// ownGrants are what every function needs.
+func ownGrants(f *constructs.Function) []constructs.Grant {
+	return []constructs.Grant{{
 		Sid:       "WriteLogs",
 		Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 		Resources: []string{*f.Logs.LogGroupArn()},
@@ -179,6 +184,7 @@ func allowCluster(w *constructs.Worker, ledger Ledger, specs Specs, ownRoles ...
 		Resources: []string{*ledger.TableARN},
 	}, readSpecs(specs), keepToRegions(), keepOffOwnRoles(ownRoles))
 	w.Allow(checkGrants()...)
+	w.Allow(ringGrants()...)
 	w.AllowApart("Networks", "", networkGrants()...)
 	w.AllowApart("Machines", "", machineGrants()...)
 	w.AllowApart("Removal", "", removalGrants()...)
