@@ -57,6 +57,7 @@ func (p *NodeRemovalRequested) Patience() time.Duration {
 type RemovalRef struct {
 	Cluster     string        `json:"cluster"`
 	NodeUID     string        `json:"nodeUid"`
+	Group       string        `json:"group,omitempty"`
 	Reason      RemovalReason `json:"reason"`
 	RequestedBy string        `json:"requestedBy,omitempty"`
 	// Until is when the drain is given up.

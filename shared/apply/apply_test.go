@@ -161,6 +161,8 @@ func TestALaneIsServedInOrderAndEndsAtItsFirstRefusal(t *testing.T) {
 type api struct{ err error }
 
 func (a api) Cordon(context.Context, plan.CordonNode) error                      { return a.err }
+func (a api) Uncordon(context.Context, plan.UncordonNode) error                  { return a.err }
+func (a api) EndInstance(context.Context, string, string) error                  { return a.err }
 func (a api) Evict(context.Context, plan.EvictPod) error                         { return a.err }
 func (a api) Delete(context.Context, plan.DeletePod) error                       { return a.err }
 func (a api) ReplaceInstance(context.Context, string, string) error              { return a.err }
@@ -178,6 +180,8 @@ func TestR18_GoneIsSuccess(t *testing.T) {
 		{plan.ReplaceInstance{}, nil},
 		{plan.CompleteLifecycleAction{}, nil},
 		{plan.Heartbeat{}, nil},
+		{plan.TerminateInstance{}, nil},
+		{plan.UncordonNode{}, []fault.Class{fault.NotFound}},
 	} {
 		for c := fault.Transient; c <= fault.Invalid; c++ {
 			a := api{fault.New(c, "no")}

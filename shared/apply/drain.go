@@ -12,6 +12,7 @@ type NodeWriter interface {
 	Cordon(ctx context.Context, a plan.CordonNode) error
 	Evict(ctx context.Context, a plan.EvictPod) error
 	Delete(ctx context.Context, a plan.DeletePod) error
+	Uncordon(ctx context.Context, a plan.UncordonNode) error
 }
 
 // GroupWriter writes to Auto Scaling.
@@ -19,6 +20,8 @@ type GroupWriter interface {
 	ReplaceInstance(ctx context.Context, group, instanceID string) error
 	CompleteLifecycleAction(ctx context.Context, group, hook, token, instanceID string) error
 	Heartbeat(ctx context.Context, group, hook, token, instanceID string) error
+	// EndInstance ends a machine and lowers its group's desired size; group is "" for a machine that is in none.
+	EndInstance(ctx context.Context, group, instanceID string) error
 }
 
 // Width is how many evictions run at once: enough that 110 pods take a few round trips, and below the 100 requests that
@@ -46,6 +49,10 @@ func (d Drainer) Do(ctx context.Context, action plan.Action) error {
 		return d.Groups.CompleteLifecycleAction(ctx, a.AutoScalingGroup, a.Hook, a.Token, a.InstanceID)
 	case plan.Heartbeat:
 		return d.Groups.Heartbeat(ctx, a.AutoScalingGroup, a.Hook, a.Token, a.InstanceID)
+	case plan.TerminateInstance:
+		return d.Groups.EndInstance(ctx, a.AutoScalingGroup, a.InstanceID)
+	case plan.UncordonNode:
+		return fault.Ignore(d.Nodes.Uncordon(ctx, a), fault.NotFound)
 	}
 	return unknown(action)
 }

@@ -26,6 +26,8 @@ type Drain struct {
 	CordonedAt     time.Time       `json:"cordonedAt,omitzero"`
 	ReplacedAt     time.Time       `json:"replacedAt,omitzero"` // replacement capacity was asked for
 	LastEvictionAt time.Time       `json:"lastEvictionAt,omitzero"`
+	EndedAt        time.Time       `json:"endedAt,omitzero"`   // the machine's end was asked for: of a removal
+	Refusal        string          `json:"refusal,omitempty"`  // why the machine's end was refused
 	Evicted        int             `json:"evicted,omitempty"`  // accepted evictions
 	Forced         int             `json:"forced,omitempty"`   // pods deleted past their budget
 	Refused        int             `json:"refused,omitempty"`  // refusals by budgets, all looks together

@@ -20,6 +20,8 @@ type Nodes interface {
 // Groups reads an instance's Auto Scaling group.
 type Groups interface {
 	ScalingGroup(ctx context.Context, instanceID string) (fleet.ScalingGroup, error)
+	// GroupSize reads a group's least and its desired size.
+	GroupSize(ctx context.Context, group string) (least, desired int, err error)
 }
 
 // Machine observes one machine of a cluster. Reads that do not depend on one another run at once. A read that fails for
@@ -28,7 +30,7 @@ func Machine(ctx context.Context, nodes Nodes, groups Groups, signal interruptio
 	o := interruption.Observation{Signal: signal, Instance: &inst}
 	var wg sync.WaitGroup
 	var nodeErr, podErr, groupErr error
-	wg.Go(func() { o.Group, groupErr = groups.ScalingGroup(ctx, inst.ID) })
+	wg.Go(func() { o.Group, groupErr = groupOf(ctx, groups, inst.ID, signal.Removal != nil) })
 	wg.Go(func() { o.Node, nodeErr = findNode(ctx, nodes, inst) })
 	var guess []fleet.Pod // of the node that has the machine's DNS name, which it nearly always is
 	wg.Go(func() {
@@ -59,6 +61,19 @@ func Machine(ctx context.Context, nodes Nodes, groups Groups, signal interruptio
 		o.Incomplete[read.part] = read.err.Error()
 	}
 	return o, first
+}
+
+// groupOf reads a machine's group, with its sizes if the machine is to be removed.
+func groupOf(ctx context.Context, groups Groups, instanceID string, sized bool) (fleet.ScalingGroup, error) {
+	g, err := groups.ScalingGroup(ctx, instanceID)
+	if err != nil || g.Name == "" || !sized {
+		return g, err
+	}
+	g.Min, g.Desired, err = groups.GroupSize(ctx, g.Name)
+	if err != nil {
+		return fleet.ScalingGroup{}, err
+	}
+	return g, nil
 }
 
 // findNode finds the node of a machine: by the name that EKS gives it, confirmed by the provider ID, or else by the

@@ -41,6 +41,26 @@ func (w *world) ScalingGroup(context.Context, string) (fleet.ScalingGroup, error
 	return fleet.ScalingGroup{Name: "g"}, w.fail["group"]
 }
 
+func (w *world) GroupSize(context.Context, string) (least, desired int, err error) {
+	return 1, 3, w.fail["size"]
+}
+
+func TestMachineOfARemovalHasItsGroupsSizes(t *testing.T) {
+	removal := interruption.Signal{InstanceID: "i-1", Removal: &interruption.Removal{}}
+	w := &world{fail: map[string]error{}}
+	o, err := observe.Machine(t.Context(), w, w, removal, fleet.Instance{ID: "i-1"})
+	if err != nil || o.Group.Min != 1 || o.Group.Desired != 3 {
+		t.Errorf("group %+v, %v", o.Group, err)
+	}
+	w.fail["size"] = errors.New("away")
+	if o, err = observe.Machine(t.Context(), w, w, removal, fleet.Instance{ID: "i-1"}); err == nil || o.Incomplete[interruption.PartGroup] == "" || o.Group.Name != "" {
+		t.Errorf("a size that was not read: %+v, %v", o, err)
+	}
+	if o, err = observe.Machine(t.Context(), w, w, interruption.Signal{InstanceID: "i-1"}, fleet.Instance{ID: "i-1"}); err != nil || o.Group.Desired != 0 {
+		t.Errorf("sizes cost a call that only removals need: %+v, %v", o.Group, err)
+	}
+}
+
 func TestMachine(t *testing.T) {
 	node := func(name, id string) fleet.Node { return fleet.Node{Name: name, ProviderID: "aws:///a/" + id} }
 	away := errors.New("away")

@@ -16,6 +16,8 @@ const (
 	LBLabel       = "node.kubernetes.io/exclude-from-external-load-balancers"
 	LBLabelValue  = "ekspedite" // so that only our own is ever removed
 	AnnotationRun = "ekspedite.dev/run"
+	// AnnotationForeign says that the node was unschedulable before a removal cordoned it.
+	AnnotationForeign = "ekspedite.dev/cordoned-before"
 )
 
 // Outcomes of a drain; the values are package events' (which a pure decision does not import).
@@ -23,6 +25,8 @@ const (
 	Drained          = "Drained"
 	PartiallyDrained = "PartiallyDrained"
 	NothingToDo      = "NothingToDo"
+	NodeRemoved      = "NodeRemoved"
+	NodeKept         = "NodeKept"
 )
 
 // Decide answers one look at one machine with a plan.
@@ -33,6 +37,9 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	}
 	if o.Signal.Launching {
 		return launching(now, o, p), nil
+	}
+	if o.Signal.removes() {
+		return remove(now, o, p), nil
 	}
 	switch {
 	case o.Instance == nil:
@@ -66,9 +73,11 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	left := len(pods.normal) + len(pods.critical) + pods.terminating
 	switch {
 	case left == 0 && (late || settled(o, policy)):
-		return over(p, o, Drained, ""), nil
+		p.Add(endMachine, dismissal(o)...)
+		return over(p, o, drained(o), ""), nil
 	case late:
 		p.Left = pods.names()
+		p.Add(endMachine, dismissal(o)...)
 		return over(p, o, PartiallyDrained, fmt.Sprintf("the time is over and %d pods are still on the machine", left)), nil
 	}
 	return again(p, o, next(now, o, policy, pods)), nil
@@ -84,7 +93,7 @@ func settled(o Observation, policy fleet.InterruptionPolicy) bool {
 // was wanted.
 func gone(o Observation) string {
 	if o.Began {
-		return Drained
+		return drained(o)
 	}
 	return NothingToDo
 }
@@ -116,9 +125,9 @@ func first(o Observation, policy fleet.InterruptionPolicy) []plan.Action {
 }
 
 // replaces tells whether a replacement is ours to ask for: with a terminate hook Auto Scaling replaces by itself, and a
-// machine that may yet stay is not given away.
+// machine that may yet stay is not given away. What was to be removed is not wanted.
 func replaces(o Observation, policy fleet.InterruptionPolicy) bool {
-	return policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil
+	return policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && !unwanted(o)
 }
 
 func cordoned(n fleet.Node) bool {
@@ -131,6 +140,9 @@ func cordon(o Observation) plan.CordonNode {
 		Node: o.Node.Name, UID: o.Node.UID, ResourceVersion: o.Node.ResourceVersion,
 		Taints:      append(taints, Taint(o.Signal)),
 		Annotations: map[string]string{AnnotationRun: o.RunID},
+	}
+	if o.Signal.removes() && o.Node.Unschedulable {
+		c.Annotations[AnnotationForeign] = "true"
 	}
 	if o.Node.Labels[LBLabel] == "" { // somebody else's stays theirs
 		c.Labels = map[string]string{LBLabel: LBLabelValue}
@@ -178,6 +190,9 @@ func launching(now time.Time, o Observation, p plan.Plan) plan.Plan {
 }
 
 func reason(s Signal) string {
+	if s.removes() {
+		return removalReason(*s.Removal)
+	}
 	text := "the machine is expected to go"
 	if s.Involuntary {
 		text = "the machine goes"
@@ -198,7 +213,10 @@ const voluntaryPatience = time.Hour
 // expired tells whether the machine is gone, or its time is over.
 func expired(now time.Time, o Observation) bool {
 	end := o.Signal.Deadline
-	if end.IsZero() {
+	switch {
+	case o.Signal.removes():
+		end = o.Signal.Removal.Until
+	case end.IsZero():
 		end = o.Signal.EventTime.Add(voluntaryPatience)
 	}
 	return dead(o) || !now.Before(end)
@@ -240,9 +258,12 @@ func next(now time.Time, o Observation, policy fleet.InterruptionPolicy, pods po
 }
 
 // Tighten merges a later signal into a running drain: a nearer deadline or a harder cause wins, a weaker one changes
-// nothing. A machine that is going is not coming: the wait for a launch gives way.
+// nothing. A machine that is going is not coming: the wait for a launch gives way. A removal waits for what runs already
+// to end, and is asked for again then; once it runs, what comes harder does not make its capacity wanted.
 func Tighten(running, later Signal) Signal {
 	switch {
+	case later.removes() && running.Removal == nil:
+		return running
 	case running.Launching && !later.Launching:
 		return later
 	case later.Launching && !running.Launching:
@@ -260,5 +281,6 @@ func Tighten(running, later Signal) Signal {
 	} else {
 		out.Hook = later.Hook
 	}
+	out.Removal = running.Removal
 	return out
 }

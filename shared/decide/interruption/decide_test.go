@@ -194,6 +194,8 @@ func details(p plan.Plan) string {
 				fmt.Fprintf(&b, "evict if uid=%s\n", a.UID)
 			case plan.DeletePod:
 				fmt.Fprintf(&b, "delete if uid=%s\n", a.UID)
+			case plan.UncordonNode:
+				fmt.Fprintf(&b, "uncordon if uid=%s version=%s: taints that stay=%v labels off=%v annotations off=%v\n", a.UID, a.ResourceVersion, a.Taints, a.RemoveLabels, a.RemoveAnnotations)
 			}
 		}
 	}

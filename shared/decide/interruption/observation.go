@@ -23,6 +23,21 @@ type Signal struct {
 	Involuntary bool  `json:"involuntary,omitempty"`
 	Launching   bool  `json:"launching,omitempty"` // a launch hook: the machine is coming, not going
 	Hook        *Hook `json:"hook,omitempty"`
+	// Removal is set when the machine is to be ended once it is drained.
+	Removal *Removal `json:"removal,omitempty"`
+}
+
+// removes tells whether the machine goes because we end it, and for no harder reason.
+func (s Signal) removes() bool { return s.Removal != nil && !s.Involuntary }
+
+// Removal says that a machine is given up: its capacity is not wanted any more.
+type Removal struct {
+	Cluster     string    `json:"cluster"`
+	NodeUID     string    `json:"nodeUid"` // of the node that is meant
+	Group       string    `json:"group,omitempty"`
+	Reason      string    `json:"reason"`                // Empty, Underused, Cheaper, Schedule, Manual
+	RequestedBy string    `json:"requestedBy,omitempty"` // a run's id
+	Until       time.Time `json:"until"`                 // then the drain is given up, and the node given back
 }
 
 // Hook is a lifecycle hook that waits for us.
@@ -39,10 +54,12 @@ type Observation struct {
 	Instance *fleet.Instance    // nil: EC2 does not know it
 	Node     *fleet.Node        // nil: no node has its provider ID
 	Pods     []fleet.Pod        // on that node
-	Group    fleet.ScalingGroup // the machine's Auto Scaling group; an empty name for none
+	Group    fleet.ScalingGroup // the machine's Auto Scaling group; an empty name for none. Of a removal with its sizes
 	Blocked  map[string]bool    // UIDs of pods whose eviction was refused at an earlier look
 	Attempt  int                // how many looks came before
 	Began    bool               // an earlier look found the machine's node
+	Ended    bool               // the machine's end was asked for at an earlier look
+	Refusal  string             // why that was refused, "" if it was not
 	// Incomplete says why parts could not be read. What follows from them is left for the next look; the rest is not.
 	Incomplete map[Part]string
 }

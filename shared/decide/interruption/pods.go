@@ -22,6 +22,7 @@ type podSet struct {
 	normal, critical []fleet.Pod // to be evicted
 	terminating      int         // going already
 	waitFor          []fleet.Pod // the terminating ones
+	protected        []fleet.Pod // those that stay because nobody may disrupt them by choice
 	notes            []string
 }
 
@@ -41,6 +42,9 @@ func sortPods(pods []fleet.Pod, s Signal) podSet {
 		switch {
 		case why != "":
 			out.notes = append(out.notes, fmt.Sprintf("%s stays: %s", p.ID(), why))
+			if why == undisturbed {
+				out.protected = append(out.protected, p)
+			}
 		case p.Deleting:
 			out.terminating++
 			out.waitFor = append(out.waitFor, p)
@@ -67,7 +71,11 @@ func sortPods(pods []fleet.Pod, s Signal) podSet {
 	return out
 }
 
-// stays tells why a pod is not evicted, or "".
+// undisturbed is why a pod stays whose owner wants it left alone.
+const undisturbed = "it must not be disrupted voluntarily"
+
+// stays tells why a pod is not evicted, or "". What tolerates our taint stays on a machine that may yet stay or goes in any
+// case, but not on one that we end: it would die there past its budget.
 func stays(p fleet.Pod, s Signal) string {
 	switch {
 	case p.Mirror:
@@ -76,10 +84,10 @@ func stays(p fleet.Pod, s Signal) string {
 		return "it belongs to a DaemonSet"
 	case p.Finished():
 		return "it has finished"
-	case slices.ContainsFunc(p.Tolerations, func(t fleet.Toleration) bool { return t.Tolerates(Taint(s)) }):
+	case !s.removes() && slices.ContainsFunc(p.Tolerations, func(t fleet.Toleration) bool { return t.Tolerates(Taint(s)) }):
 		return "it tolerates the interruption taint"
-	case !s.Involuntary && doNotDisrupt(p):
-		return "it must not be disrupted voluntarily"
+	case !s.Involuntary && doNotDisrupt(p) && !(s.removes() && p.Deleting): // a removal waits for what is going
+		return undisturbed
 	}
 	return ""
 }

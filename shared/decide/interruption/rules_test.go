@@ -81,6 +81,32 @@ func (r worlds) pod(i int) fleet.Pod {
 	return p
 }
 
+func (r worlds) removal(o interruption.Observation) interruption.Observation {
+	o.Began = o.Attempt > 0
+	if r.yes(30) {
+		o = tightened(o)
+	} else {
+		o = removed(o)
+	}
+	o.Signal.Removal.Until = began.Add(time.Duration(r.IntN(120)) * time.Second)
+	o.Group.Min, o.Group.Desired = r.IntN(2), r.IntN(4)
+	o.Group.LifecycleState = []string{"InService", "InService", "InService", "Terminating:Wait", "Standby"}[r.IntN(5)]
+	if r.yes(15) {
+		o.Group = fleet.ScalingGroup{}
+	}
+	if r.yes(50) {
+		o.Instance.Tags[fleet.TagPool] = "batch"
+	}
+	if r.yes(5) {
+		o.Node.UID = "another"
+	}
+	if r.yes(5) {
+		o.Refusal = "no"
+	}
+	o.Ended = r.yes(10)
+	return o
+}
+
 func (r worlds) observation() (now time.Time, o interruption.Observation, pol fleet.InterruptionPolicy) {
 	now = began.Add(time.Duration(r.IntN(150_000))*time.Millisecond - 5*time.Second)
 	o = spot()
@@ -94,6 +120,8 @@ func (r worlds) observation() (now time.Time, o interruption.Observation, pol fl
 		o.Blocked[p.UID] = r.yes(50)
 	}
 	switch {
+	case r.yes(30):
+		o = r.removal(o)
 	case r.yes(30):
 		o = voluntary(o)
 	case r.yes(20):
@@ -169,6 +197,7 @@ func check(t *testing.T, now time.Time, o interruption.Observation, pol fleet.In
 			}
 		}
 	}
+	checkRemoval(t, o, p)
 	byUID := map[string]fleet.Pod{}
 	for _, pod := range o.Pods {
 		byUID[pod.UID] = pod
@@ -207,7 +236,8 @@ func checkPod(t *testing.T, pods map[string]fleet.Pod, uid string, s interruptio
 	switch {
 	case !ok:
 		t.Errorf("uid %s was not observed", uid)
-	case p.Mirror, p.Owner.Kind == "DaemonSet", p.Finished(), p.Deleting, len(p.Tolerations) > 0, len(p.Annotations) > 0 && !s.Involuntary:
+	case p.Mirror, p.Owner.Kind == "DaemonSet", p.Finished(), p.Deleting,
+		len(p.Tolerations) > 0 && (s.Removal == nil || s.Involuntary), len(p.Annotations) > 0 && !s.Involuntary:
 		t.Errorf("%+v must stay", p)
 	}
 }

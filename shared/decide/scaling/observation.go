@@ -39,7 +39,7 @@ const (
 
 // TagPool is on everything that the planner makes for a pool of the policy, with the pool's name as its value: such groups
 // may be retired.
-const TagPool = "ekspedite.dev/pool"
+const TagPool = fleet.TagPool
 
 // Group is a node group, or the machines of a Fleet pool.
 type Group struct {
@@ -141,6 +141,7 @@ type Order struct {
 	Spot  bool      `json:"spot,omitempty"`
 	Count int       `json:"count"`
 	At    time.Time `json:"at"`
+	Pool  string    `json:"pool,omitempty"` // of the policy, where it was ordered for one
 	// Pods are those that it was ordered for, namespace/name, some of them: for reports.
 	Pods []string `json:"pods,omitempty"`
 }

@@ -156,11 +156,11 @@ func (r *run) save(ctx context.Context, release bool) error {
 }
 
 // ends tells whether a failed action ends the look. Only what the next steps stand on does: pods are not evicted from a
-// node that is not cordoned, and a run does not end on a hook that still waits. What went wrong with one pod, or with
+// node that is not cordoned, and a run does not end on a hook that still waits or a node that is not given back. What went wrong with one pod, or with
 // Auto Scaling, must not hold up the other pods; the next look tries it again.
 func ends(res apply.Result) bool {
 	switch res.Action.(type) {
-	case plan.CordonNode:
+	case plan.CordonNode, plan.UncordonNode:
 		return true
 	case plan.CompleteLifecycleAction: // a group that is gone has no hook that waits
 		return !fault.Is(res.Err, fault.Invalid) && !fault.Is(res.Err, fault.NotFound)
@@ -186,8 +186,14 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 			continue
 		case res.Err != nil:
 			obs.Log(ctx).Warn("action failed", "action", res.Action.String(), "error", res.Err)
-			if _, ok := res.Action.(plan.ReplaceInstance); ok {
-				r.unreplaced = r.unreplaced || !fault.Is(res.Err, fault.Invalid) && !fault.Is(res.Err, fault.Denied)
+			hopeless := fault.Is(res.Err, fault.Invalid) || fault.Is(res.Err, fault.Denied)
+			switch res.Action.(type) {
+			case plan.ReplaceInstance:
+				r.unreplaced = r.unreplaced || !hopeless
+			case plan.TerminateInstance:
+				if r.unended = true; hopeless {
+					r.drain.Refusal = res.Err.Error()
+				}
 			}
 			if ends(res) && (failed == nil || fault.Is(res.Err, fault.Conflict)) {
 				failed = res.Err
@@ -213,6 +219,11 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 			r.progress("Forced", a.String(), res.At)
 		case plan.CompleteLifecycleAction:
 			r.progress("HookCompleted", a.String(), res.At)
+		case plan.TerminateInstance:
+			r.drain.EndedAt = res.At
+			r.progress("MachineEnded", a.String(), res.At)
+		case plan.UncordonNode:
+			r.progress("GivenBack", a.String(), res.At)
 		}
 	}
 	r.drain.Evicted += evicted
@@ -243,7 +254,11 @@ func (r *run) progress(step, detail string, at time.Time) {
 }
 
 func (r *run) subject() events.Subject {
-	return events.Subject{Cluster: r.cluster, Node: r.drain.Node, InstanceID: r.drain.InstanceID}
+	s := events.Subject{Cluster: r.cluster, Node: r.drain.Node, InstanceID: r.drain.InstanceID}
+	if r.signal.Removal != nil {
+		s.NodeGroup = r.signal.Removal.Group
+	}
+	return s
 }
 
 func (r *run) report(p events.OwnPayload) error {
@@ -270,7 +285,7 @@ func (r *run) publish(ctx context.Context) {
 func (r *run) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 	now := r.Now()
 	switch {
-	case !r.began && r.drain.Node == "" && r.drain.Attempt == 0:
+	case !r.began && r.drain.Node == "" && r.drain.Attempt == 0 && r.signal.Removal == nil: // who asks for a removal wants to know
 		return r.nothing(ctx, r.delivery, p.Reason)
 	case r.drain.Held(r.me(), now): // only the holder knows what it has done
 		return r.waitFor(ctx, &heldError{r.drain.Holder, r.drain.HeldUntil})
@@ -304,7 +319,8 @@ func (r *run) result(p plan.Plan, now time.Time) events.RunFinished {
 		Counts: map[string]int64{"podsEvicted": int64(r.drain.Evicted), "podsForced": int64(r.drain.Forced),
 			"evictionsRefused": int64(r.drain.Refused), "looks": int64(r.drain.Attempt + 1), "kubernetesCalls": r.drain.Calls},
 	}
-	for name, at := range map[string]time.Time{"eventToCordon": r.drain.CordonedAt, "eventToReplacementRequested": r.drain.ReplacedAt, "eventToLastEviction": r.drain.LastEvictionAt} {
+	for name, at := range map[string]time.Time{"eventToCordon": r.drain.CordonedAt, "eventToReplacementRequested": r.drain.ReplacedAt, "eventToLastEviction": r.drain.LastEvictionAt,
+		"eventToMachineEnded": r.drain.EndedAt} {
 		if !at.IsZero() {
 			done.Timings[name] = at.Sub(r.signal.EventTime).Milliseconds()
 		}

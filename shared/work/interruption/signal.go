@@ -1,6 +1,7 @@
 package interruption
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -18,6 +19,9 @@ const (
 	launch = "launch"
 	// stateNotice is how long containers have once EC2 has begun to stop a machine: the operating system's shutdown.
 	stateNotice = 30 * time.Second
+	// removalPatience is how long a node that is given up may take to drain, unless the request says otherwise: as long as a
+	// terminate hook is kept waiting.
+	removalPatience = 15 * time.Minute
 )
 
 // eksHooks are those that EKS puts on the groups of managed node groups and completes itself when it has drained a node.
@@ -58,14 +62,23 @@ func signalOf(e events.Event) (s interruption.Signal, why string) {
 		default:
 			s.Action, s.Deadline = "terminate", e.Time.Add(hookPatience)
 		}
+	case *events.NodeRemovalRequested:
+		s.InstanceID, s.Action, s.Involuntary = p.InstanceID, "terminate", false
+		s.Removal = &interruption.Removal{Cluster: p.Cluster, NodeUID: p.NodeUID, Group: p.Group, Reason: string(p.Reason),
+			RequestedBy: p.RequestedBy, Until: e.Time.Add(cmp.Or(p.Patience(), removalPatience))}
 	case *events.AutoScalingTestNotification:
 		return s, "a test notification"
 	case *events.DrainContinuation:
 		s = interruption.Signal{Cause: string(p.Cause), InstanceID: p.InstanceID, EventID: p.EventID, EventTime: p.EventTime,
 			Action: p.Signal, Deadline: p.Deadline, Launching: p.Signal == launch}
-		s.Involuntary = !s.Launching && (p.Cause != events.KindRebalanceRecommendation || !p.Deadline.IsZero())
+		voluntary := p.Cause == events.KindRebalanceRecommendation || p.Cause == events.KindNodeRemovalRequested
+		s.Involuntary = !s.Launching && (!voluntary || !p.Deadline.IsZero())
 		if h := p.Hook; h != nil {
 			s.Hook = &interruption.Hook{Group: h.AutoScalingGroupName, Name: h.LifecycleHookName, Token: h.LifecycleActionToken}
+		}
+		if r := p.Removal; r != nil {
+			s.Removal = &interruption.Removal{Cluster: r.Cluster, NodeUID: r.NodeUID, Group: r.Group, Reason: string(r.Reason),
+				RequestedBy: r.RequestedBy, Until: r.Until}
 		}
 	default:
 		return s, "this function does not act on " + string(e.Kind)

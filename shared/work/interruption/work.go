@@ -77,6 +77,9 @@ func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
 	if d.Event.Account != "" && w.Account != "" && d.Event.Account != w.Account || d.Event.Region != "" && d.Event.Region != w.Region {
 		return w.nothing(ctx, d, fmt.Sprintf("from account %s, Region %s: another fleet's", d.Event.Account, d.Event.Region))
 	}
+	if p, ok := d.Event.Payload.(*events.NodeRemovalRequested); ok && p.Region != "" && p.Region != w.Region {
+		return w.nothing(ctx, d, fmt.Sprintf("cluster %s is in Region %s: the function there has to be asked", p.Cluster, p.Region))
+	}
 	r := &run{Work: w, delivery: d, signal: signal}
 	return r.look(ctx)
 }
@@ -96,6 +99,7 @@ type run struct {
 	drain      ledger.Drain
 	began      bool // the ledger knows the run
 	unreplaced bool // replacement capacity could not be asked for at this look
+	unended    bool // nor the machine's end, which was this look's
 	cluster    string
 	events     []events.Event // to be published at the end of the look
 }
@@ -144,6 +148,7 @@ func (r *run) without(ctx context.Context, inst *fleet.Instance, why string) han
 	r.cluster = r.drain.Cluster
 	p, err := interruption.Decide(r.Now(), interruption.Observation{
 		RunID: r.drain.RunID, Signal: r.signal, Instance: inst, Began: r.drain.Node != "", Attempt: r.drain.Attempt,
+		Ended: !r.drain.EndedAt.IsZero(), Refusal: r.drain.Refusal,
 	}, fleet.DefaultPolicy().Interruption)
 	if err == nil {
 		p.Reason = why
@@ -219,12 +224,26 @@ func (r *run) resume(known ledger.Drain) (standing, string) {
 }
 
 // newStory tells whether an event about a machine whose drain is over begins another one: nothing was drained then,
-// another hook waits now, or a machine that was drained by choice must go after all.
+// another hook waits now, a machine that was drained by choice must go after all, or one that has stayed is given up. Of
+// a machine that we have ended only its hook is left to tell.
 func (r *run) newStory(known ledger.Drain) bool {
 	old := decodeSignal(known.Signal, r.signal)
-	return known.Outcome == events.OutcomeNothingToDo && r.signal.EventID != old.EventID ||
-		r.signal.Hook != nil && (old.Hook == nil || *r.signal.Hook != *old.Hook) ||
-		r.signal.Involuntary && !old.Involuntary
+	hooked := r.signal.Hook != nil && (old.Hook == nil || *r.signal.Hook != *old.Hook)
+	if known.Outcome == events.OutcomeNodeRemoved {
+		return hooked
+	}
+	return hooked ||
+		known.Outcome == events.OutcomeNothingToDo && r.signal.EventID != old.EventID ||
+		r.signal.Involuntary && !old.Involuntary ||
+		r.signal.Removal != nil && r.signal.EventID != old.EventID && r.Now().After(survived(old))
+}
+
+// survived is from when on a machine has outlived what it was drained for.
+func survived(old interruption.Signal) time.Time {
+	if !old.Involuntary {
+		return time.Time{}
+	}
+	return old.Deadline.Add(insistence)
 }
 
 // otherHook tells whether the event is of a second hook on a machine that is being drained for a first one.
@@ -248,6 +267,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 			return plan.Plan{}, policyErr
 		}
 		o.RunID, o.Blocked, o.Attempt, o.Began = r.drain.RunID, r.drain.Blocked, r.drain.Attempt, r.drain.Node != ""
+		o.Ended, o.Refusal = !r.drain.EndedAt.IsZero(), r.drain.Refusal
 		p, err := interruption.Decide(r.Now(), o, policy.Interruption)
 		if err != nil {
 			return p, &fault.Error{Class: fault.Invalid, Err: err}
@@ -271,7 +291,7 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.Groups}.Do)
 	claimed := false
 	for _, s := range p.Steps {
-		if touchesPods(s) && !claimed {
+		if wantsLease(s) && !claimed {
 			if err := r.claim(ctx); err != nil {
 				return err
 			}
@@ -288,10 +308,11 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 	return nil
 }
 
-func touchesPods(s plan.Step) bool {
+// wantsLease tells whether a step is better done by one delivery only.
+func wantsLease(s plan.Step) bool {
 	for _, a := range s.Actions {
 		switch a.(type) {
-		case plan.EvictPod, plan.DeletePod:
+		case plan.EvictPod, plan.DeletePod, plan.TerminateInstance, plan.UncordonNode:
 			return true
 		}
 	}
@@ -310,6 +331,9 @@ func (r *run) conclude(ctx context.Context, p plan.Plan, err error) handler.Outc
 	}
 	if p.Outcome != "" && r.unreplaced && r.Now().Before(r.signal.Deadline) {
 		p.Outcome, p.LookAgain = "", time.Second // empty, but not replaced
+	}
+	if p.Outcome != "" && r.unended && (!r.signal.Involuntary || r.Now().Before(r.signal.Deadline)) {
+		p.Outcome, p.LookAgain = "", min(time.Duration(r.drain.Attempt+1)*time.Second, 30*time.Second) // empty, but there
 	}
 	if p.Outcome != "" {
 		return r.finish(ctx, p)
@@ -347,7 +371,11 @@ const insistence = 15 * time.Minute
 func (r *run) failed(err error) handler.Outcome {
 	o := handler.Failed(err)
 	end := r.signal.Deadline
-	if end.IsZero() {
+	switch {
+	case !end.IsZero():
+	case r.signal.Removal != nil: // the node has to be given back
+		end = r.signal.Removal.Until.Add(insistence)
+	default:
 		end = r.signal.EventTime.Add(insistence)
 	}
 	o.Insist = r.Now().Before(end)
@@ -362,6 +390,10 @@ func (r *run) continuation() *events.DrainContinuation {
 	}
 	if h := r.signal.Hook; h != nil {
 		c.Hook = &events.LifecycleHookRef{AutoScalingGroupName: h.Group, LifecycleHookName: h.Name, LifecycleActionToken: h.Token}
+	}
+	if v := r.signal.Removal; v != nil {
+		c.Removal = &events.RemovalRef{Cluster: v.Cluster, NodeUID: v.NodeUID, Group: v.Group, Reason: events.RemovalReason(v.Reason),
+			RequestedBy: v.RequestedBy, Until: v.Until}
 	}
 	return c
 }

@@ -39,6 +39,7 @@ type world struct {
 	budgets  map[string]*budget // by app label
 	policy   fleet.Policy
 	hook     string        // the token of the lifecycle hook that waits, "" for none
+	sizes    groupSizes    // of the group
 	latency  time.Duration // of every call
 	slow     string        // calls that begin so take 40 times as long
 
