@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 
 func localCommand() *cobra.Command {
 	c := &cobra.Command{Use: "local", Short: "The embedded cloud"}
-	c.AddCommand(localUp(), localInterrupt(), localGet("calls", "Print the API calls that were served, one JSON line each"),
+	c.AddCommand(localUp(), localInterrupt(), localCapacity(), localGet("calls", "Print the API calls that were served, one JSON line each"),
 		localGet("grants", "Print what IAM granted and was used, what was never used, and what was denied"),
 		localGet("lambda", "Print the functions' statistics"), localGet("clusters", "Print the clusters of all Regions with endpoint and kubeconfig"))
 	return c
@@ -64,6 +65,36 @@ func localInterrupt() *cobra.Command {
 	c.Flags().StringVar(&instance, "instance", "", "the instance's id")
 	c.Flags().StringVar(&action, "action", "terminate", "terminate, stop or hibernate")
 	_ = c.MarkFlagRequired("instance")
+	return c
+}
+
+func localCapacity() *cobra.Command {
+	var instanceType, zone, market string
+	var limit int
+	c := &cobra.Command{
+		Use:   "capacity --limit 0 [--type m5.large] [--zone us-east-1a] [--market spot]",
+		Short: "Limit how many instances the embedded EC2 has at once, of a type, in a zone, on a market; without these, of all",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if market != "" && market != "spot" && market != "on-demand" {
+				return usageError{fmt.Errorf("--market is spot or on-demand, not %q", market)}
+			}
+			body, err := json.Marshal(map[string]any{"instanceType": instanceType, "az": zone, "market": market, "limit": limit})
+			if err != nil {
+				return err
+			}
+			if err := admin(cmd.Context(), io.Discard, http.MethodPost, "/capacity", body); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "type %s, zone %s, market %s: limit %d (-1 is none)\n", cmp.Or(instanceType, "any"), cmp.Or(zone, "any"), cmp.Or(market, "any"), limit)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&instanceType, "type", "", "instance type")
+	c.Flags().StringVar(&zone, "zone", "", "Availability Zone")
+	c.Flags().StringVar(&market, "market", "", "spot or on-demand")
+	c.Flags().IntVar(&limit, "limit", 0, "instances that may run at once; those that run stay; -1 ends the limit")
+	_ = c.MarkFlagRequired("limit")
 	return c
 }
 

@@ -47,12 +47,18 @@ func (c *Cloud) admin() http.Handler {
 	handle("POST", "/capacity", post(func(in struct {
 		InstanceType, AZ, Market string
 		Available                bool
+		Limit                    *int // instances at once; instead of Available
 	}) error {
 		machines, err := c.machinesIn(in.AZ)
-		if err == nil {
+		switch {
+		case err != nil:
+			return err
+		case in.Limit != nil:
+			machines.LimitCapacity(in.InstanceType, in.AZ, in.Market, *in.Limit)
+		default:
 			machines.SetCapacity(in.InstanceType, in.AZ, in.Market, in.Available)
 		}
-		return err
+		return nil
 	}))
 	return guard(mux)
 }

@@ -1,8 +1,6 @@
 package ec2
 
 import (
-	"cmp"
-	"errors"
 	"slices"
 
 	"github.com/ekspedite/ekspedite/infra/local/ec2/form"
@@ -133,14 +131,8 @@ func (s *Service) createFleet(in *fleetIn) (*fleetOut, error) {
 	if len(in.LaunchTemplateConfigs) == 0 {
 		return nil, missing("LaunchTemplateConfigs")
 	}
-	for _, o := range []*fleetOptions{in.SpotOptions, in.OnDemandOptions} {
-		switch {
-		case o == nil:
-		case o.InterruptionBehavior != "" && o.InterruptionBehavior != "terminate":
-			return nil, wire.Errf("InvalidParameterCombination", "An instant fleet cannot have the interruption behavior %s.", o.InterruptionBehavior)
-		case !slices.Contains([]string{"", "prioritized", "capacity-optimized-prioritized", "lowest-price", "price-capacity-optimized", "capacity-optimized"}, o.AllocationStrategy):
-			return nil, wire.Errf("NotImplemented", "the embedded cloud does not implement the AllocationStrategy %q of CreateFleet", o.AllocationStrategy).WithStatus(501)
-		}
+	if err := in.check(); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,60 +183,4 @@ func (s *Service) choices(in *fleetIn) ([]fleetChoice, error) {
 		}
 	}
 	return out, nil
-}
-
-// fill launches what one market is to give, pool after pool in the order of the strategy. The lock is held.
-func (s *Service) fill(out *fleetOut, choices []fleetChoice, want int, spot bool, options *fleetOptions, tags []tagSpec) {
-	lifecycle := marketName(spot)
-	choices = slices.Clone(choices)
-	price := func(c fleetChoice) float64 {
-		if spot {
-			return s.SpotPrice(c.Overrides.InstanceType, c.Overrides.AvailabilityZone)
-		}
-		return catalogue[c.Overrides.InstanceType].Price
-	}
-	strategy := "lowest-price"
-	if options != nil && options.AllocationStrategy != "" {
-		strategy = options.AllocationStrategy
-	}
-	switch strategy { // capacity-optimized takes the order given: how much a pool has left is not modelled
-	case "prioritized", "capacity-optimized-prioritized":
-		slices.SortStableFunc(choices, func(a, b fleetChoice) int { return cmp.Compare(priority(a), priority(b)) })
-	case "lowest-price", "price-capacity-optimized":
-		slices.SortStableFunc(choices, func(a, b fleetChoice) int { return cmp.Compare(price(a), price(b)) })
-	}
-	for _, c := range choices {
-		if want <= 0 {
-			return
-		}
-		data := templateData{InstanceType: c.Overrides.InstanceType, ImageID: c.Overrides.ImageID}
-		if spot {
-			data.MarketOptions = &marketOptions{MarketType: "spot"}
-		}
-		l, err := s.resolve(data, &c.Template, tags, c.Overrides.SubnetID)
-		var started []*instance
-		if err == nil {
-			l.count, l.least = want, 1
-			started, err = s.start(l)
-		}
-		if e, ok := errors.AsType[*wire.Error](err); ok {
-			out.Errors = append(out.Errors, fleetErrorXML{c, lifecycle, e.Code, e.Message})
-			continue
-		}
-		x := fleetInstancesXML{Choice: c, Lifecycle: lifecycle, InstanceType: l.typ.Name}
-		for _, i := range started {
-			i.tags["aws:ec2:fleet-id"] = out.FleetID
-			x.InstanceIDs = append(x.InstanceIDs, i.id)
-		}
-		want -= len(started)
-		out.Instances = append(out.Instances, x)
-	}
-}
-
-// priority sorts pools: the lowest number first, those without one last.
-func priority(c fleetChoice) float64 {
-	if c.Overrides.Priority == nil {
-		return 1e18
-	}
-	return *c.Overrides.Priority
 }

@@ -30,48 +30,6 @@ type launch struct {
 	clientToken               string
 }
 
-// pool is one market for one instance type in one zone. An empty field stands for any.
-type pool struct{ instanceType, az, market string }
-
-// SetCapacity says whether EC2 has capacity for an instance type in a zone on a market ("spot" or "on-demand"). An empty
-// argument means any; available ends the effect of an earlier call with the same arguments.
-func (s *Service) SetCapacity(instanceType, az, market string, available bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if available {
-		delete(s.full, pool{instanceType, az, market})
-	} else {
-		s.full[pool{instanceType, az, market}] = true
-	}
-}
-
-func (s *Service) lacks(typ, az, market string) bool {
-	for p := range s.full {
-		if (p.instanceType == "" || p.instanceType == typ) && (p.az == "" || p.az == az) && (p.market == "" || p.market == market) {
-			return true
-		}
-	}
-	return s.opts.Insufficient != nil && s.opts.Insufficient(typ, az, market)
-}
-
-// insufficient is EC2's answer when a pool is empty. It is a server error: SDKs retry it.
-func (s *Service) insufficient(typ InstanceType, az, market string) *wire.Error {
-	if market == "spot" {
-		return wire.Errf("InsufficientInstanceCapacity", "There is no Spot capacity available that matches your request.").WithStatus(500)
-	}
-	var others []string
-	for _, z := range s.zones() {
-		if z.name != az && s.offered(typ, z.name) && !s.lacks(typ.Name, z.name, market) {
-			others = append(others, z.name)
-		}
-	}
-	hint := ""
-	if len(others) > 0 {
-		hint = fmt.Sprintf(" You can currently get %s capacity by not specifying an Availability Zone in your request or choosing %s.", typ.Name, strings.Join(others, ", "))
-	}
-	return wire.Errf("InsufficientInstanceCapacity", "We currently do not have sufficient %s capacity in the Availability Zone you requested (%s). Our system will be working on provisioning additional capacity.%s", typ.Name, az, hint).WithStatus(500)
-}
-
 // start makes the instances of a launch. The lock is held.
 func (s *Service) start(l launch) ([]*instance, error) {
 	az := l.subnet.az
@@ -82,10 +40,11 @@ func (s *Service) start(l launch) ([]*instance, error) {
 				others = append(others, z.name)
 			}
 		}
-		return nil, wire.Errf("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing %s.", l.typ.Name, az, strings.Join(others, ", "))
+		return nil, wire.Errf(notOffered, "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing %s.", l.typ.Name, az, strings.Join(others, ", "))
 	}
-	if market := marketName(l.spot); s.lacks(l.typ.Name, az, market) {
-		return nil, s.insufficient(l.typ, az, market)
+	room := s.offer(l.typ.Name, az, marketName(l.spot))
+	if room < l.least {
+		return nil, s.insufficient(l.typ, az, marketName(l.spot))
 	}
 	if err := s.withinQuota(l); err != nil {
 		return nil, err
@@ -98,7 +57,7 @@ func (s *Service) start(l launch) ([]*instance, error) {
 		return nil, invalid("The subnet '%s' has no IPv6 CIDR block.", l.subnet.id)
 	}
 	each := max(len(l.data.NetworkInterfaces), 1) // addresses that an instance takes
-	count := min(l.count, max(l.subnet.free(), 0)/each)
+	count := min(l.count, room, max(l.subnet.free(), 0)/each)
 	if count < l.least {
 		return nil, noAddresses(l.subnet)
 	}

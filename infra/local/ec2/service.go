@@ -44,7 +44,7 @@ type Service struct {
 	order     []resource // in order of creation
 	seq       int
 	tokens    map[string]idempotent // by operation and ClientToken
-	full      map[pool]bool         // pools without capacity
+	limits    map[pool]int          // instances at once, where there is a limit
 	quotas    map[string]int        // where they are not the default
 	optedIn   map[string]bool       // groups of Local Zones
 	images    []Image               // the account's own
@@ -63,7 +63,7 @@ type idempotent struct {
 func New(w *world.World, events Events, opts Options) *Service {
 	return &Service{
 		w: w, events: events, opts: opts, outbox: form.NewOutbox(w),
-		byID: map[string]resource{}, tokens: map[string]idempotent{}, full: map[pool]bool{}, quotas: map[string]int{}, optedIn: map[string]bool{},
+		byID: map[string]resource{}, tokens: map[string]idempotent{}, limits: map[pool]int{}, quotas: map[string]int{}, optedIn: map[string]bool{},
 	}
 }
 
