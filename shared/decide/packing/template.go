@@ -1,6 +1,7 @@
 package packing
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -120,4 +121,30 @@ func (s *sig) admits(x *index, f int) bool {
 		}
 	}
 	return s.passes[f] > 0
+}
+
+// findFront finds the options of each signature that are worth looking at.
+func (w *world) findFront() {
+	w.front = make([][]int, len(w.sigs))
+	all := make([][]int, len(w.sigs))
+	for i := range w.opts {
+		if o := &w.opts[i]; slices.Min(o.room[:w.x.dims.n]) >= 0 { // else the daemons alone are too much for it
+			all[o.sig] = append(all[o.sig], i)
+		}
+	}
+	for s, list := range all {
+		slices.SortFunc(list, func(i, j int) int {
+			x, y := &w.opts[i], &w.opts[j]
+			return cmp.Or(cmp.Compare(x.price, y.price), cmp.Compare(x.risk, y.risk), cmp.Compare(y.room[dimCPU], x.room[dimCPU]), cmp.Compare(i, j))
+		})
+		for _, i := range list {
+			o := &w.opts[i]
+			if !slices.ContainsFunc(w.front[s], func(k int) bool {
+				better := &w.opts[k]
+				return (!better.short || o.short) && fits(w.x.dims.n, &o.room, &better.room)
+			}) {
+				w.front[s] = append(w.front[s], i)
+			}
+		}
+	}
 }

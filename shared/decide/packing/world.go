@@ -29,12 +29,15 @@ type world struct {
 	nodes  []*node
 	opts   []option
 	sigs   []sig
+	front  [][]int // by signature: its options but for those that another one is no dearer and no smaller than, cheapest first
 	pools  []poolRoom
 	alone  map[string]int // claims with how many pods use them, of which some want to be alone
 	at     []int          // node by pod, -1
 	next   []int          // by class: how many of its pods are placed
 	refuse []string       // by class: why the rest could not be placed
 	carry  map[int][]int  // by group: classes that keep off its members
+	// crowd is how many members of a group that are to be spread over hosts one host may have.
+	crowd map[int]int
 
 	oneTerm []fleet.NodeTerm // scratch
 }
@@ -46,8 +49,9 @@ type poolRoom struct {
 }
 
 func newWorld(x *index) *world {
-	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), alone: map[string]int{}, carry: map[int][]int{}}
+	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), alone: map[string]int{}, carry: map[int][]int{}, crowd: map[int]int{}}
 	w.opts, w.sigs = x.options()
+	w.findFront()
 	for i := range x.p.Pools {
 		p := &x.p.Pools[i]
 		r := poolRoom{unlimited, unlimited, unlimited}
@@ -82,6 +86,11 @@ func newWorld(x *index) *world {
 	for i, c := range x.classes {
 		for _, g := range c.terms.anti {
 			w.carry[g] = append(w.carry[g], i)
+		}
+		for _, t := range c.terms.spread {
+			if old, ok := w.crowd[t.group]; !t.soft && x.groups[t.group].key == fleet.LabelHostname && (!ok || t.maxSkew < old) {
+				w.crowd[t.group] = t.maxSkew
+			}
 		}
 	}
 	return w

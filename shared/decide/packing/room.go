@@ -1,0 +1,73 @@
+package packing
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// useRoom puts simple classes onto the nodes that there are. The fullest come first, so that the emptiest may become empty.
+func (w *world) useRoom(classes []int) {
+	open := slices.DeleteFunc(slices.Clone(w.nodes), func(n *node) bool { return n.closed })
+	full := map[*node]float64{}
+	for _, n := range open {
+		p := &w.x.p.Nodes[n.existing]
+		full[n] = min(n.left[dimCPU]/float64(max(1, p.Allocatable.CPU)), n.left[dimMemory]/float64(max(1, p.Allocatable.Memory)))
+	}
+	slices.SortStableFunc(open, func(a, b *node) int { return cmp.Compare(full[a], full[b]) })
+	for _, ci := range classes {
+		c := w.x.classes[ci]
+		for _, n := range open {
+			if w.waiting(ci) == 0 {
+				break
+			}
+			if !fits(w.x.dims.n, &c.d, &n.left) || !w.admits(n, c.filter) {
+				continue
+			}
+			if k := w.roomFor(ci, n); k > 0 {
+				w.put(ci, n, k)
+			}
+		}
+	}
+}
+
+// roomFor is how many waiting pods of a simple class a node may take.
+func (w *world) roomFor(ci int, n *node) int {
+	c := w.x.classes[ci]
+	k := times(w.x.dims.n, &c.d, &n.left, w.waiting(ci))
+	if len(c.demand.HostPorts) > 0 {
+		if w.clash(c, n) != "" {
+			return 0
+		}
+		k = min(k, 1)
+	}
+	for _, g := range c.terms.anti {
+		if w.members(n, g) > 0 {
+			return 0
+		}
+		if c.memberOf(g) {
+			k = min(k, 1)
+		}
+	}
+	for _, g := range c.groups {
+		for _, o := range w.carry[g] {
+			if slices.ContainsFunc(n.on, func(p pile) bool { return p.class == o }) {
+				return 0
+			}
+		}
+	}
+	for _, t := range c.terms.spread {
+		if t.soft || w.x.groups[t.group].key != fleet.LabelHostname {
+			continue
+		}
+		rest := t.maxSkew - w.members(n, t.group)
+		if rest < 0 {
+			return 0
+		}
+		if c.memberOf(t.group) {
+			k = min(k, rest)
+		}
+	}
+	return k
+}
