@@ -118,7 +118,7 @@ type describeActivitiesIn struct {
 	IncludeDeletedGroups bool
 	MaxRecords           *int
 	NextToken            string
-	Filters              *form.Unsupported
+	Filters              []filter
 }
 
 type activitiesOut struct {
@@ -148,6 +148,13 @@ func (s *Service) describeActivities(in *describeActivitiesIn) (*activitiesOut, 
 	if len(in.ActivityIDs) > 0 {
 		items = slices.DeleteFunc(slices.Clone(items), func(a *activity) bool { return !slices.Contains(in.ActivityIDs, a.id) })
 	}
+	for _, f := range in.Filters {
+		keep, err := f.activities()
+		if err != nil {
+			return nil, err
+		}
+		items = slices.DeleteFunc(slices.Clone(items), func(a *activity) bool { return !keep(a) })
+	}
 	key := func(a *activity) string { // newest first
 		return fmt.Sprintf("%020d%s", int64(1<<62)-a.start.UnixNano()/1000, a.id)
 	}
@@ -158,6 +165,24 @@ func (s *Service) describeActivities(in *describeActivitiesIn) (*activitiesOut, 
 		out.Activities = append(out.Activities, a.xml())
 	}
 	return out, err
+}
+
+// activities reads a filter of DescribeScalingActivities: one bound of the start time, or statuses.
+func (f filter) activities() (keep func(*activity) bool, err error) {
+	if f.Name == "Status" {
+		return func(a *activity) bool { return slices.Contains(f.Values, a.status) }, nil
+	}
+	if len(f.Values) != 1 || f.Name != "StartTimeLowerBound" && f.Name != "StartTimeUpperBound" {
+		return nil, validation("Filter %s with %d values is not valid. Valid filters are: StartTimeLowerBound, StartTimeUpperBound (one value each) and Status", f.Name, len(f.Values))
+	}
+	bound, err := time.Parse(time.RFC3339, f.Values[0])
+	if err != nil {
+		return nil, validation("%s must be a time in ISO 8601 format, not %q", f.Name, f.Values[0])
+	}
+	if f.Name == "StartTimeLowerBound" {
+		return func(a *activity) bool { return !a.start.Before(bound) }, nil
+	}
+	return func(a *activity) bool { return !a.start.After(bound) }, nil
 }
 
 // paged cuts a page out of items that are in the order of their keys.

@@ -56,15 +56,27 @@ func (s *Service) setDesired(in *desiredIn) (*none, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case in.HonorCooldown:
-		return nil, notImplemented("HonorCooldown of SetDesiredCapacity")
 	case in.DesiredCapacity > g.max:
 		return nil, validation("New SetDesiredCapacity value %d is above max value %d for the AutoScalingGroup.", in.DesiredCapacity, g.max)
 	case in.DesiredCapacity < g.min:
 		return nil, validation("New SetDesiredCapacity value %d is below min value %d for the AutoScalingGroup.", in.DesiredCapacity, g.min)
 	}
+	if a := g.cooling(time.Now()); in.HonorCooldown && a != nil {
+		return nil, wire.Errf("ScalingActivityInProgress", "Scaling activity %s is in progress and blocks this action", a.id)
+	}
 	g.resize(in.DesiredCapacity, fmt.Sprintf("a user request explicitly set group desired capacity changing the desired capacity from %d to %d.", g.desired, in.DesiredCapacity))
 	return &none{}, nil
+}
+
+// cooling is the activity that keeps the group in its cooldown: one that goes on, or the last to succeed, if that was not
+// longer ago than the cooldown. nil: the group is not in one.
+func (g *group) cooling(now time.Time) *activity {
+	for _, a := range slices.Backward(g.activities) {
+		if a.status == "InProgress" || a.status == "Successful" && now.Sub(a.end) < time.Duration(g.cooldown)*time.Second {
+			return a
+		}
+	}
+	return nil
 }
 
 func (s *Service) terminateMember(in *terminateIn) (*activityOut, error) {

@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -37,7 +38,8 @@ type Group struct {
 	Instances         []GroupInstance
 	Tags              map[string]string
 	Deleting          bool
-	LaunchFailure     string // why the latest attempt to launch an instance failed; empty when it did not
+	LaunchFailure     string    // why the latest attempt to launch an instance failed; empty when it did not
+	FailingSince      time.Time // of the first launch that failed since one succeeded; zero unless LaunchFailure
 }
 
 // GroupInstance is an instance in a Group.
@@ -175,12 +177,14 @@ func (s *Service) Group(name string) (Group, bool) {
 		out.Instances = append(out.Instances, GroupInstance{m.id, m.az, m.typ, m.state, m.health()})
 	}
 	for _, a := range slices.Backward(g.activities) {
-		if strings.HasPrefix(a.description, "Launching ") {
-			if a.status == "Failed" {
-				out.LaunchFailure = a.message
-			}
+		if !strings.HasPrefix(a.description, "Launching ") {
+			continue
+		}
+		if a.status != "Failed" {
 			break
 		}
+		out.FailingSince = a.start
+		out.LaunchFailure = cmp.Or(out.LaunchFailure, a.message) // the latest's
 	}
 	return out, true
 }

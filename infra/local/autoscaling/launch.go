@@ -24,6 +24,12 @@ type pool struct {
 	spot         bool
 }
 
+// market is where a group asks for an instance.
+type market struct {
+	az   string
+	spot bool
+}
+
 // launch starts instances until the group has want of them, or none can be had. The lock is held.
 func (s *Service) launch(g *group, active, want int) {
 	cause := g.cause("an instance was started in response to a difference between desired and actual capacity, increasing the capacity from %d to %d.", active, want)
@@ -33,8 +39,9 @@ func (s *Service) launch(g *group, active, want int) {
 	case active >= g.desired:
 		cause = sentence(time.Now()) + "an instance was launched in response to an EC2 instance rebalance recommendation."
 	}
+	empty := map[market]bool{}
 	for active < want {
-		if m := s.launchOne(g, s.zoneOrder(g), cause); m == nil {
+		if m := s.launchOne(g, s.zoneOrder(g), cause, empty); m == nil {
 			g.failures++
 			wait := min(firstRetry<<min(g.failures-1, 10), lastRetry)
 			g.retryAt = time.Now().Add(time.Duration(wait) * s.w.Profile.ScalingTick)
@@ -64,19 +71,26 @@ func (g *group) perZone() map[string]int {
 }
 
 // launchOne starts one instance in the first of the zones that has room, and records a failed activity for each zone
-// that has none. It returns nil if none has. The lock is held.
-func (s *Service) launchOne(g *group, zones []string, cause string) *member {
+// that has none. It returns nil if none has. Zones in empty are passed over, and those that are found so join them: a group
+// asks for all the instances that it lacks in a zone at once, and is told once. The lock is held.
+func (s *Service) launchOne(g *group, zones []string, cause string, empty map[market]bool) *member {
 	_, subnets := s.zones(g)
 	if len(zones) == 0 {
 		s.failed(g, "", "", cause, errors.New("The subnets of the group do not exist"), false)
 	}
+	here := market{spot: g.mixed != nil && g.wantsSpot()}
 	for _, az := range zones {
+		if here.az = az; empty[here] {
+			continue
+		}
+		empty[here] = true // unless one starts
 		subnet := s.roomiest(subnets[az])
 		var last error
 		spot := false
 		for _, p := range s.pools(g, az) {
 			m, err := s.run(g, p, subnet, cause)
 			if err == nil {
+				delete(empty, here)
 				return m
 			}
 			last, spot = err, p.spot
@@ -90,8 +104,11 @@ func (s *Service) failed(g *group, az, subnet, cause string, err error, spot boo
 	message := err.Error()
 	if e, ok := errors.AsType[*wire.Error](err); ok {
 		message = e.Message
-		if spot {
+		switch { // a group with a mixed instances policy asks EC2 for a fleet, and names the market
+		case spot:
 			message = "Could not launch Spot Instances. " + e.Code + " - " + e.Message
+		case g.mixed != nil:
+			message = "Could not launch On-Demand Instances. " + e.Code + " - " + e.Message
 		}
 	}
 	message += " Launching EC2 instance failed."

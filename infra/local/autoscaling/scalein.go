@@ -119,7 +119,7 @@ func (s *Service) balance(g *group) {
 	if !needed || time.Now().Before(g.zoneRetry[low]) {
 		return
 	}
-	m := s.launchOne(g, []string{low}, sentence(time.Now())+"an instance was launched in order to rebalance the Auto Scaling group's instances across Availability Zones.")
+	m := s.launchOne(g, []string{low}, sentence(time.Now())+"an instance was launched in order to rebalance the Auto Scaling group's instances across Availability Zones.", map[market]bool{})
 	if m == nil {
 		g.zoneRetry[low] = time.Now().Add(lastRetry * s.w.Profile.ScalingTick)
 		return
