@@ -89,6 +89,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		Late: time.Minute,
 	})
 	interrupted.Listen(nil, time.Hour, interruptionSignals()...) // as long as the queue would keep them
+	interrupted.Listen(bus, 15*time.Minute, removalSignal())     // then there is no time left to drain in
 
 	scaled := newScaling(stack, bus, code, network, environment(nil))
 	rung := newDoorbell(stack, code, props.Ledger, scaled)
@@ -216,6 +217,15 @@ func interruptionSignals() []constructs.Signal {
 		Description: "An instance loses its borrowed capacity reservation: as with a spot interruption. AWS's documents have two names for it",
 		Pattern:     pattern(events.KindCapacityReservationInterruption),
 	}}
+}
+
+// removalSignal is a node that is given up, on ekspedite's own bus.
+func removalSignal() constructs.Signal {
+	return constructs.Signal{
+		ID:          "NodeRemovalRequestedRule",
+		Description: "Somebody gives a node up: drain it, end its machine, and make its group smaller",
+		Pattern:     pattern(events.KindNodeRemovalRequested),
+	}
 }
 
 // clusterSignals are requests on ekspedite's own bus.

@@ -113,12 +113,14 @@ func ownGrants(f *constructs.Function) []constructs.Grant {
 	}}
 }
 
-// interruptionGrants are what it takes to find a machine's cluster and node, and to have Auto Scaling replace it. Cordon
-// and eviction are the cluster's to allow, through an access entry for the role.
+// interruptionGrants are what it takes to find a machine's cluster and node, and to have Auto Scaling replace it or, where
+// its capacity is not wanted any more, end it. Cordon and eviction are the cluster's to allow, through an access entry for
+// the role.
 func interruptionGrants() []constructs.Grant {
 	const noARN = "Describe calls have no resources to name in EC2 and Auto Scaling."
 	const groups = "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}:autoScalingGroup:*:autoScalingGroupName/*"
 	replace := []string{"autoscaling:DetachInstances", "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"}
+	remove := []string{"autoscaling:TerminateInstanceInAutoScalingGroup"}
 	return []constructs.Grant{{
 		Sid:       "FindInstances",
 		Actions:   []string{"ec2:DescribeInstances"},
@@ -126,7 +128,7 @@ func interruptionGrants() []constructs.Grant {
 		Wide:      noARN,
 	}, {
 		Sid:       "FindGroups",
-		Actions:   []string{"autoscaling:DescribeAutoScalingInstances"},
+		Actions:   []string{"autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeAutoScalingGroups"},
 		Resources: []string{"*"},
 		Wide:      noARN,
 	}, {
@@ -146,6 +148,24 @@ func interruptionGrants() []constructs.Grant {
 		Resources: []string{groups},
 		Wide:      "The condition leaves the groups that ekspedite has made.",
 		When:      ours,
+	}, {
+		Sid:       "RemoveNodes",
+		Actions:   remove,
+		Resources: []string{groups},
+		Wide:      "EKS names the groups of its node groups, with a random part. The condition leaves those of clusters.",
+		When:      tagged("aws:ResourceTag/eks:cluster-name"),
+	}, {
+		Sid:       "RemoveSelfManagedNodes",
+		Actions:   remove,
+		Resources: []string{groups},
+		Wide:      "The condition leaves the groups that ekspedite has made.",
+		When:      ours,
+	}, {
+		Sid:       "RemoveNodesOfPools", // which are in no group
+		Actions:   []string{"ec2:TerminateInstances"},
+		Resources: []string{"arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/*"},
+		Wide:      "The condition leaves the machines that the planner of nodes has launched.",
+		When:      tagged("aws:ResourceTag/" + poolTag),
 	}}
 }
 
