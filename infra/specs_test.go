@@ -134,7 +134,7 @@ func TestTemplateWithAllParameters(t *testing.T) {
 			attached++
 		}
 	}
-	if attached != 2 {
+	if attached != 3 {
 		t.Errorf("%d functions may be attached to the network", attached)
 	}
 }

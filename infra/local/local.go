@@ -71,6 +71,7 @@ type Cloud struct {
 	endpoint             string
 	accessKey, secretKey string
 	server               *http.Server
+	https                *httpsServers // nil in memory
 	calls, events        *feed
 	temporary            string // folder to remove
 	started              time.Time
@@ -120,6 +121,9 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 			return nil, errors.Join(err, c.removeTemporary())
 		}
 		c.endpoint = "http://" + listener.Addr().String()
+		if c.https, err = newHTTPSServers(o.DataDir); err != nil {
+			return nil, errors.Join(err, listener.Close(), c.removeTemporary())
+		}
 	}
 	c.options = o
 	c.World = world.New(cmp.Or(o.Account, "123456789012"), o.Region, o.Profile, o.Seed, o.Log)
@@ -211,6 +215,14 @@ func (c *Cloud) RoundTrip(r *http.Request) (*http.Response, error) {
 // Endpoint is the base URL of all services: AWS_ENDPOINT_URL.
 func (c *Cloud) Endpoint() string { return c.endpoint }
 
+// CertificateFile is the certificate, PEM, that function URLs are to be believed by; "" in memory, where nobody serves them.
+func (c *Cloud) CertificateFile() string {
+	if c.https == nil {
+		return ""
+	}
+	return c.https.file
+}
+
 // AccessKey and SecretKey are the root user's credentials.
 func (c *Cloud) AccessKey() string { return c.accessKey }
 
@@ -225,7 +237,11 @@ func (c *Cloud) Close() error {
 	var err error
 	c.once.Do(func() {
 		c.end()
-		err = errors.Join(c.server.Close(), c.removeTemporary())
+		err = c.server.Close()
+		if c.https != nil {
+			err = errors.Join(err, c.https.close())
+		}
+		err = errors.Join(err, c.removeTemporary())
 		close(c.stopped)
 	})
 	<-c.stopped

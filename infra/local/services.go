@@ -86,6 +86,9 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 	s.Logs = logs.New(w)
 	host := o.Lambda
 	host.Endpoint, host.BinDir = c.endpoint, o.BinDir
+	if c.https != nil {
+		host.Serve = c.https.serve
+	}
 	s.Lambda = lambda.New(w, roles, s.Logs, queues{s.SQS}, host)
 	s.EventBridge = eventbridge.New(w, watchedQueues{s.SQS, c.events}, watchedFunctions{s.Lambda, c.events}, s.Logs, roles, eventbridge.Faults{Duplicate: f.Duplicate, Delay: f.Delay})
 	s.EventBridge.Watch(func(bus string, event []byte) {
@@ -104,7 +107,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 	s.CodePipeline = codepipeline.New(w, s.Lambda)
 	s.AutoScaling = autoscaling.New(w, s.EC2, s.EventBridge, notifications{s.SQS})
 	s.EKS = eks.New(w, eks.Options{
-		Launcher: o.launcher(), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: roles, STS: c.STS, Logs: s.Logs, Keys: s.KMS, Dir: dir,
+		Launcher: o.launcher(c.CertificateFile()), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: roles, STS: c.STS, Logs: s.Logs, Keys: s.KMS, Dir: dir,
 		TokenWebhook: func(cluster string) string {
 			return c.endpoint + adminPrefix + "/tokenreview/" + w.Region + "/" + cluster
 		},
@@ -138,8 +141,8 @@ func (r roles) AuthorizeRole(roleARN string, need wire.Need) error {
 	return r.Service.AuthorizeRole(roleARN, need.In(r.region))
 }
 
-// launcher starts control planes: the one given, or else real Kubernetes.
-func (o Options) launcher() eks.Launcher {
+// launcher starts control planes: the one given, or else real Kubernetes, which believes the cloud's own certificate, too.
+func (o Options) launcher(certificate string) eks.Launcher {
 	if o.Launcher != nil {
 		return o.Launcher
 	}
@@ -149,7 +152,7 @@ func (o Options) launcher() eks.Launcher {
 			return "", errors.New("the embedded cloud was started without a Kubernetes control plane")
 		}
 	}
-	return eks.Kubernetes{Binary: binary}
+	return eks.Kubernetes{Binary: binary, CertificateFile: certificate}
 }
 
 // notifications is SQS as Auto Scaling uses it.

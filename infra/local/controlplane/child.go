@@ -103,6 +103,9 @@ func launch(ctx context.Context, o Options) (*child, error) {
 	if info, err := os.Stat(c.log); err == nil {
 		c.logFrom = info.Size()
 	}
+	if o.CertificateFile != "" { // takes the place of the machine's file, not of its folders
+		c.cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+o.CertificateFile)
+	}
 	c.cmd.SysProcAttr = ownGroup()
 	c.cmd.Stderr = &c.stderr
 	stdin, err := c.cmd.StdinPipe()

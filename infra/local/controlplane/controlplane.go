@@ -32,6 +32,9 @@ type Options struct {
 	SystemAddons bool
 	// NodeMonitorGracePeriod is how long a silent node still counts as ready, 50 s when zero.
 	NodeMonitorGracePeriod time.Duration
+	// CertificateFile has certificates, PEM, that the API server believes when it calls a webhook, beside those in the folders
+	// of this machine; none when empty. On AWS it would be Amazon's own.
+	CertificateFile string
 }
 
 // ControlPlane is a running control plane. Its methods may be called concurrently; those that talk to it run one after

@@ -14,6 +14,8 @@ type Kubernetes struct {
 	Binary func(context.Context) (string, error)
 	// NodeMonitorGracePeriod is how long a silent node counts as ready; Kubernetes' default when zero.
 	NodeMonitorGracePeriod time.Duration
+	// CertificateFile has what the API server believes beside what this machine does, PEM; none when empty.
+	CertificateFile string
 }
 
 // Launch starts a control plane process.
@@ -25,6 +27,7 @@ func (k Kubernetes) Launch(ctx context.Context, spec Spec) (ControlPlane, error)
 	p, err := controlplane.Start(ctx, controlplane.Options{
 		Binary: binary, Dir: spec.Dir, Version: spec.Version, ServiceCIDR: spec.ServiceCIDR, TokenWebhook: spec.TokenWebhook,
 		SystemAddons: !spec.NoAddons, NodeMonitorGracePeriod: k.NodeMonitorGracePeriod,
+		CertificateFile: k.CertificateFile,
 	})
 	if err != nil {
 		return nil, err

@@ -170,8 +170,17 @@ func checkDestination(arn string) error {
 
 // permission is a statement of a function's resource policy.
 type permission struct {
-	id, principal, sourceARN, sourceAccount string
+	id, action, principal, sourceARN, sourceAccount string
+	// Of function URLs: what they are protected by, and whether it is for calls by the URL alone.
+	urlAuth string
+	viaURL  bool
 }
+
+// The actions that permissions are for.
+const (
+	actionInvoke    = "lambda:InvokeFunction"
+	actionInvokeURL = "lambda:InvokeFunctionUrl"
+)
 
 // InvokeFor queues an event that a service such as events.amazonaws.com sends on behalf of a resource, if the function's
 // resource policy lets it.
@@ -183,7 +192,7 @@ func (s *Service) InvokeFor(servicePrincipal, sourceARN, functionARN string, pay
 	s.mu.Lock()
 	ok := false
 	for _, p := range f.permissions {
-		ok = ok || p.principal == servicePrincipal && (p.sourceARN == "" || glob(p.sourceARN, sourceARN)) && (p.sourceAccount == "" || p.sourceAccount == s.w.Account)
+		ok = ok || p.action == actionInvoke && !p.viaURL && p.principal == servicePrincipal && (p.sourceARN == "" || glob(p.sourceARN, sourceARN)) && (p.sourceAccount == "" || p.sourceAccount == s.w.Account)
 	}
 	s.mu.Unlock()
 	if !ok {

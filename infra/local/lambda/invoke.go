@@ -16,6 +16,7 @@ type function struct {
 	generation   int // of the configuration: environments of older ones are not used again
 	modified     time.Time
 	permissions  []permission
+	hasURL       bool
 	async        asyncConfig
 	environments map[*environment]int // and the generation they were made for
 	idle         []*environment       // the one used last is at the end, and is used first

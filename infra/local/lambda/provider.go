@@ -19,6 +19,7 @@ func (s *Service) Providers() stack.Providers {
 		"AWS::Lambda::EventSourceMapping": s.provideMapping,
 		"AWS::Lambda::Permission":         s.providePermission,
 		"AWS::Lambda::EventInvokeConfig":  s.provideInvokeConfig,
+		"AWS::Lambda::Url":                s.provideURL,
 	}
 }
 
@@ -176,7 +177,10 @@ func (s *Service) newMapping(p mappingProperties) (*mapping, error) {
 }
 
 func (s *Service) providePermission(id string, properties json.RawMessage) (stack.Created, error) {
-	var p struct{ Action, FunctionName, Principal, SourceArn, SourceAccount string }
+	var p struct {
+		Action, FunctionName, Principal, SourceArn, SourceAccount, FunctionUrlAuthType string
+		InvokedViaFunctionUrl                                                          bool
+	}
 	if err := stack.Decode(properties, &p); err != nil {
 		return stack.Created{}, err
 	}
@@ -184,12 +188,12 @@ func (s *Service) providePermission(id string, properties json.RawMessage) (stac
 	if err != nil {
 		return stack.Created{}, err
 	}
-	if p.Action != "lambda:InvokeFunction" && p.Action != "lambda:*" {
-		return stack.Created{}, fmt.Errorf("the embedded cloud knows permissions for lambda:InvokeFunction only, not %s", p.Action)
+	if p.Action != actionInvoke && p.Action != actionInvokeURL {
+		return stack.Created{}, fmt.Errorf("the embedded cloud knows permissions for %s and %s only, not %s", actionInvoke, actionInvokeURL, p.Action)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.permissions = append(f.permissions, permission{id, p.Principal, p.SourceArn, p.SourceAccount})
+	f.permissions = append(f.permissions, permission{id, p.Action, p.Principal, p.SourceArn, p.SourceAccount, p.FunctionUrlAuthType, p.InvokedViaFunctionUrl})
 	return stack.Created{Ref: id, Attributes: map[string]string{"Id": id}}, nil
 }
 

@@ -66,6 +66,8 @@ type Options struct {
 	IdleFor time.Duration
 	// RetryDelays come between the attempts of an asynchronous invocation; empty means AWS's 1 and 2 minutes.
 	RetryDelays []time.Duration
+	// Serve gives a function URL's handler an address, by HTTPS. Nil: it has a URL, and nobody answers there.
+	Serve func(http.Handler) (url string, err error)
 }
 
 // Service is the Lambda service.

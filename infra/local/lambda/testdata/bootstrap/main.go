@@ -20,6 +20,8 @@ type event struct {
 	Millis  int
 	Text    string
 	Records []struct{ MessageID, Body string }
+	// Of a call by a function URL.
+	RawPath, Body string
 }
 
 func main() {
@@ -66,6 +68,12 @@ func handle(body []byte, served int, h http.Header) ([]byte, error) {
 	}
 	if e.Records != nil {
 		return batch(e)
+	}
+	switch e.RawPath {
+	case "/answer":
+		return []byte(e.Body), nil
+	case "/error":
+		return nil, fmt.Errorf("as told")
 	}
 	switch e.Do {
 	case "error":
