@@ -36,7 +36,8 @@ type Run struct {
 }
 
 // Step is one of four: a pod is bound to a node (Pod and Node), the filters are asked about a pod without binding it (Pod and
-// Ask, with a Node or for all), a node joins (Join), and a node goes with all that is on it (Leave).
+// Ask, with a Node or for all), a node joins (Join), and a node goes with all that is on it (Leave). A pod that an earlier
+// step has bound is asked about as if it came last: all others are where they are.
 type Step struct {
 	Pod   string   `json:"pod,omitempty"` // namespace/name
 	Node  string   `json:"node,omitempty"`

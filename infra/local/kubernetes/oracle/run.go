@@ -82,6 +82,9 @@ func (w *world) step(ctx context.Context, step Step, verdict *Verdict) (bool, er
 	if step.Node == "" && !step.Ask {
 		return false, fmt.Errorf("the step neither names a node nor asks about one: %+v", step)
 	}
+	if bound := w.bound[step.Pod]; bound != nil && step.Ask {
+		return true, w.again(ctx, bound, step.Node, verdict)
+	}
 	pod, ok := w.waiting[step.Pod]
 	if !ok {
 		return false, fmt.Errorf("no pod %q waits for a node", step.Pod)
@@ -97,6 +100,19 @@ func (w *world) step(ctx context.Context, step Step, verdict *Verdict) (bool, er
 	}
 	delete(w.waiting, step.Pod)
 	return true, w.bind(pod, step.Node)
+}
+
+// again asks about a pod that is bound, as if it were not.
+func (w *world) again(ctx context.Context, pod *v1.Pod, node string, verdict *Verdict) error {
+	if err := w.cache.RemovePod(quiet, pod); err != nil {
+		return err
+	}
+	free := pod.DeepCopy()
+	free.Spec.NodeName = ""
+	if err := w.judge(ctx, free, node, verdict); err != nil {
+		return err
+	}
+	return w.cache.AddPod(quiet, pod)
 }
 
 // judge fills the verdict of one node, or of all.
@@ -159,6 +175,7 @@ func (w *world) bind(pod *v1.Pod, node string) error {
 	if err := w.storage.provision(bound, info.Node()); err != nil {
 		return err
 	}
+	w.bound[pod.Namespace+"/"+pod.Name] = bound
 	return w.cache.AddPod(quiet, bound)
 }
 
@@ -175,6 +192,7 @@ func (w *world) leave(name string) error {
 		if err := w.cache.RemovePod(quiet, p.GetPod()); err != nil {
 			return err
 		}
+		delete(w.bound, p.GetPod().Namespace+"/"+p.GetPod().Name)
 	}
 	return w.cache.RemoveNode(quiet, info.Node())
 }

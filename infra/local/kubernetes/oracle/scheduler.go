@@ -50,6 +50,7 @@ type world struct {
 	framework framework.Framework
 	storage   storage
 	waiting   map[string]*v1.Pod // by namespace/name
+	bound     map[string]*v1.Pod // by steps
 }
 
 // newWorld makes an empty one. Nobody starts its informers: their stores are filled by hand, and plugins read the stores.
@@ -61,6 +62,7 @@ func (s *scheduler) newWorld(ctx context.Context) (*world, error) {
 		snapshot: cache.NewEmptySnapshot(),
 		storage:  newStorage(factory),
 		waiting:  map[string]*v1.Pod{},
+		bound:    map[string]*v1.Pod{},
 	}
 	var err error
 	w.framework, err = runtime.NewFramework(ctx, s.registry, &s.profile,

@@ -82,3 +82,23 @@ func TestClaimsFollowTheirFirstPod(t *testing.T) {
 		t.Errorf("after: %v", after)
 	}
 }
+
+// TestBoundPodsAreAskedAboutAgain: as if they came last, not as if they were in their own way.
+func TestBoundPodsAreAskedAboutAgain(t *testing.T) {
+	got := ask(t, Request{
+		Nodes: []*v1.Node{node("a1"), node("a2")},
+		Pods:  []*v1.Pod{pod("one", "", port), pod("two", "", apart("three")), pod("three", "")},
+		Runs: []Run{{Steps: []Step{
+			{Pod: "default/one", Node: "a1"}, {Pod: "default/one", Node: "a1", Ask: true},
+			{Pod: "default/two", Node: "a1"}, {Pod: "default/three", Node: "a2"}, {Pod: "default/one", Ask: true}, {Pod: "default/two", Ask: true},
+		}}},
+	})
+	if got.Error != "" {
+		t.Fatal(got.Error)
+	}
+	for i, want := range []int{1, 1, 1, 0, 2, 2} { // three is refused, so that two could still go anywhere
+		if n := len(got.Runs[0][i].Passing); n != want {
+			t.Errorf("step %d: %+v, want %d nodes", i, got.Runs[0][i], want)
+		}
+	}
+}
