@@ -86,6 +86,19 @@ var classes = map[string]fault.Class{
 	"UnrecognizedClientException":                      fault.Denied,
 	"ExpiredTokenException":                            fault.Transient, // Lambda renews credentials with the next environment
 	"InsufficientInstanceCapacity":                     fault.Blocked,
+	"InsufficientHostCapacity":                         fault.Blocked,
+	"InsufficientReservedInstanceCapacity":             fault.Blocked,
+	"InsufficientCapacity":                             fault.Blocked,
+	"UnfulfillableCapacity":                            fault.Blocked,
+	"SpotMaxPriceTooLow":                               fault.Blocked,
+	"MaxSpotInstanceCountExceeded":                     fault.Blocked, // machines go, too: there will be room
+	"VcpuLimitExceeded":                                fault.Blocked,
+	"InstanceLimitExceeded":                            fault.Blocked,
+	"InsufficientFreeAddressesInSubnet":                fault.Blocked,
+	"IdempotentParameterMismatch":                      fault.Invalid, // the token was used for another fleet
+	"InvalidSubnetID.Malformed":                        fault.Invalid,
+	"InvalidInstanceType":                              fault.Invalid,
+	"InvalidLaunchTemplateConfig":                      fault.Invalid,
 	"ServerException":                                  fault.Transient,
 	"ServiceUnavailableException":                      fault.Transient,
 	"InternalFailure":                                  fault.Transient,

@@ -35,15 +35,18 @@ type priced struct {
 	ok    bool
 }
 
-// NewPrices makes a Prices of a configuration's Region. The price list answers in few Regions, for all.
+// NewPrices makes a Prices of a configuration's Region.
 func NewPrices(cfg Config, now func() time.Time) *Prices {
+	return &Prices{ec2: ec2.NewFromConfig(cfg), list: newPriceList(cfg), region: cfg.Region, now: now, known: map[string]priced{}}
+}
+
+// newPriceList reaches the price list, which answers in few Regions, for all.
+func newPriceList(cfg Config) *pricing.Client {
 	at := "us-east-1"
 	if strings.HasPrefix(cfg.Region, "cn-") {
 		at = "cn-northwest-1"
 	}
-	return &Prices{
-		ec2: ec2.NewFromConfig(cfg), list: pricing.NewFromConfig(InRegion(cfg, at)), region: cfg.Region, now: now, known: map[string]priced{},
-	}
+	return pricing.NewFromConfig(InRegion(cfg, at))
 }
 
 // products are where prices stand in the price list, by their names in package cost: the service, what filters narrow it

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
+	"slices"
 	"sync"
 
 	"github.com/ekspedite/ekspedite/shared/decide/scaling"
@@ -71,6 +73,7 @@ func (s Scaling) Cluster(ctx context.Context, id fleet.ClusterID, memory scaling
 	wg.Wait()
 	o.Version, o.Pods, o.Daemons, o.Budgets = workload.Version, workload.Pods, workload.Daemons, workload.Budgets
 	maps.Copy(o.Incomplete, workload.Incomplete)
+	o.Groups = append(o.Groups, fleets(o.Instances)...)
 	var first error
 	for i, p := range parts {
 		if errs[i] == nil {
@@ -82,4 +85,46 @@ func (s Scaling) Cluster(ctx context.Context, id fleet.ClusterID, memory scaling
 		}
 	}
 	return o, first
+}
+
+// fleets are the machines of each pool that were launched without a group, as a group of the pool's name.
+func fleets(instances []fleet.Instance) []scaling.Group {
+	pools := map[string]*scaling.Group{}
+	for _, i := range instances {
+		name := i.Tags[fleet.TagPool]
+		if name == "" || i.Tags[fleet.TagAutoScalingGroup] != "" || i.Gone() {
+			continue
+		}
+		g := pools[name]
+		if g == nil {
+			g = &scaling.Group{Name: name, Kind: scaling.Fleet, Pool: name, Max: math.MaxInt32, Spot: true}
+			pools[name] = g
+		}
+		g.Members = append(g.Members, scaling.GroupMember{InstanceID: i.ID, Type: i.Type, Zone: i.Zone, State: memberState(i)})
+		g.Desired, g.Spot = len(g.Members), g.Spot && i.Spot
+		if !slices.Contains(g.Types, i.Type) {
+			g.Types = append(g.Types, i.Type)
+		}
+		if !slices.Contains(g.Zones, i.Zone) {
+			g.Zones = append(g.Zones, i.Zone)
+		}
+	}
+	var out []scaling.Group
+	for _, name := range slices.Sorted(maps.Keys(pools)) {
+		slices.Sort(pools[name].Types)
+		slices.Sort(pools[name].Zones)
+		out = append(out, *pools[name])
+	}
+	return out
+}
+
+// memberState is a machine's state in Auto Scaling's words.
+func memberState(i fleet.Instance) string {
+	switch i.State {
+	case "pending":
+		return "Pending"
+	case "stopping":
+		return "Terminating"
+	}
+	return "InService"
 }
