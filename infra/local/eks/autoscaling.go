@@ -1,10 +1,6 @@
 package eks
 
-import (
-	"strings"
-
-	"github.com/ekspedite/ekspedite/infra/local/autoscaling"
-)
+import "github.com/ekspedite/ekspedite/infra/local/autoscaling"
 
 // OnAutoScaling makes EKS use the embedded cloud's Auto Scaling.
 func OnAutoScaling(svc *autoscaling.Service) AutoScaling { return onAutoScaling{svc} }
@@ -24,17 +20,9 @@ func (a onAutoScaling) Group(name string) (Group, bool) {
 	if !ok {
 		return Group{}, false
 	}
-	out := Group{Name: g.Name, Min: g.Min, Max: g.Max, Desired: g.Desired}
+	out := Group{Name: g.Name, Min: g.Min, Max: g.Max, Desired: g.Desired, LaunchFailure: g.LaunchFailure, FailingSince: g.FailingSince}
 	for _, i := range g.Instances {
 		out.Instances = append(out.Instances, GroupInstance{ID: i.ID, LifecycleState: i.LifecycleState})
-	}
-	for _, activity := range a.Activities(name) { // newest first
-		if strings.HasPrefix(activity.Description, "Launching") {
-			if activity.Status == "Failed" {
-				out.LaunchFailure = activity.Message
-			}
-			break
-		}
 	}
 	return out, true
 }

@@ -31,7 +31,18 @@ func (e onEC2) OnStateChange(f func(Instance)) {
 
 func (e onEC2) TypeInfo(name string) (InstanceType, bool) {
 	t, ok := e.svc.TypeInfo(name)
-	return InstanceType{Name: t.Name, VCPU: t.VCPU, MemoryMiB: t.MemoryMiB, Arch: t.Arch, MaxPods: t.MaxPods}, ok
+	return InstanceType{Name: t.Name, VCPU: t.VCPU, MemoryMiB: t.MemoryMiB, Arch: t.Arch, MaxPods: t.MaxPods, IPsPerENI: t.IPsPerENI, Devices: devices(t.Accelerators)}, ok
+}
+
+// devices are what the device plugins of NVIDIA and AWS make of an instance type's accelerators.
+func devices(a ec2.Accelerators) map[string]int {
+	switch {
+	case a.Count == 0:
+		return nil
+	case a.Maker == "NVIDIA":
+		return map[string]int{"nvidia.com/gpu": a.Count}
+	}
+	return map[string]int{"aws.amazon.com/neuron": a.Count, "aws.amazon.com/neuroncore": a.Count * a.Cores}
 }
 
 func (e onEC2) Subnet(id string) (Subnet, bool) {

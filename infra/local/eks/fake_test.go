@@ -50,6 +50,7 @@ type fakeGroup struct {
 	desired int
 	members []string
 	failure string
+	failing time.Time
 	gone    bool
 }
 
@@ -68,7 +69,8 @@ func (f *fakeEC2) Instance(id string) (Instance, bool) {
 
 func (f *fakeEC2) TypeInfo(name string) (InstanceType, bool) {
 	t, ok := map[string]InstanceType{
-		"m5.large": {"m5.large", 2, 8192, "x86_64", 29}, "t3.medium": {"t3.medium", 2, 4096, "x86_64", 17}, "t4g.medium": {"t4g.medium", 2, 4096, "arm64", 17},
+		"m5.large": {Name: "m5.large", VCPU: 2, MemoryMiB: 8192, Arch: "x86_64", MaxPods: 29}, "t3.medium": {Name: "t3.medium", VCPU: 2, MemoryMiB: 4096, Arch: "x86_64", MaxPods: 17},
+		"t4g.medium": {Name: "t4g.medium", VCPU: 2, MemoryMiB: 4096, Arch: "arm64", MaxPods: 17},
 	}[name]
 	return t, ok
 }
@@ -181,7 +183,7 @@ func (f *fakeEC2) fill() {
 	for _, g := range f.groups {
 		for n := len(g.members); n < g.desired && !g.gone; n++ {
 			if f.broken {
-				g.failure = "Could not launch Spot Instances. InsufficientInstanceCapacity"
+				g.failure, g.failing = "Could not launch Spot Instances. InsufficientInstanceCapacity", time.Now()
 				break
 			}
 			launch = append(launch, g)
@@ -244,7 +246,7 @@ func (f *fakeEC2) Group(name string) (Group, bool) {
 	if g == nil {
 		return Group{}, false
 	}
-	out := Group{Name: name, Min: g.spec.Min, Max: g.spec.Max, Desired: g.desired, LaunchFailure: g.failure}
+	out := Group{Name: name, Min: g.spec.Min, Max: g.spec.Max, Desired: g.desired, LaunchFailure: g.failure, FailingSince: g.failing}
 	for _, id := range g.members {
 		out.Instances = append(out.Instances, GroupInstance{ID: id, LifecycleState: "InService"})
 	}

@@ -24,6 +24,9 @@ type InstanceType struct {
 	MemoryMiB int
 	Arch      string // "x86_64" or "arm64"
 	MaxPods   int    // ENIs × (addresses per ENI − 1) + 2
+	IPsPerENI int
+	// Devices are the extended resources that the vendor's device plugin offers on it, "nvidia.com/gpu": 4. nil: none.
+	Devices map[string]int
 }
 
 // Subnet is a subnet of a VPC.
@@ -113,6 +116,7 @@ type Group struct {
 	Instances         []GroupInstance
 	// LaunchFailure is why the latest attempt to launch an instance failed; empty when it did not.
 	LaunchFailure string
+	FailingSince  time.Time // of the first launch that failed since one succeeded; zero without a failure
 }
 
 // GroupInstance is a member of a group.
@@ -193,6 +197,8 @@ type Node struct {
 	Allocatable    map[string]string
 	InternalIP     string
 	KubeletVersion string
+	// Devices are resources, as quantities, that the Node offers once their device plugin runs on it.
+	Devices map[string]string
 }
 
 // NodeTaint is a taint in Kubernetes' spelling of the effect.

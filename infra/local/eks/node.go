@@ -37,7 +37,7 @@ func (s *Service) node(c *cluster, m *machine) (Node, error) {
 	n := Node{
 		Name: i.PrivateDNSName, ProviderID: "aws:///" + i.AZ + "/" + i.ID, Labels: labels, InternalIP: i.PrivateIP,
 	}
-	disk := 20
+	sh := shape{disk: 20}
 	if g := c.nodegroups[m.group]; g != nil {
 		maps.Copy(labels, g.labels)
 		labels["eks.amazonaws.com/nodegroup"] = g.name
@@ -53,59 +53,24 @@ func (s *Service) node(c *cluster, m *machine) (Node, error) {
 		}
 		n.Taints = g.nodeTaints()
 		if g.disk > 0 {
-			disk = g.disk
+			sh.disk = g.disk
 		}
+		sh.managed, sh.ami = true, g.ami
 	}
 	if m.group == "" {
-		own, taints := userDataNode(i.UserData)
-		maps.Copy(labels, own)
-		n.Taints = append(n.Taints, taints...)
+		own := userDataNode(i.UserData)
+		maps.Copy(labels, own.labels)
+		n.Taints = append(n.Taints, own.taints...)
+		sh.maxPods = own.maxPods
 	}
 	r, ok := findRelease(m.version)
 	if !ok {
 		return Node{}, fmt.Errorf("Kubernetes version %s is not known", m.version)
 	}
 	n.KubeletVersion = "v" + r.patch + "-eks-" + r.image
-	n.Capacity, n.Allocatable = capacity(t, disk)
+	n.Capacity, n.Allocatable = capacity(t, sh)
+	n.Devices = sh.devices(t, n)
 	return n, nil
-}
-
-// capacity is what a node of that type reports and what of it pods can have, with nodeadm's reservations.
-//
-//   - Memory: the hypervisor and kernel keep part of the nominal size; 7.5 % is what Karpenter assumes for all types.
-//     Pods get that less 255 MiB + 11 MiB per possible pod (kube-reserved) and 100 MiB (eviction threshold).
-//   - CPU: kube-reserved is 6 % of the first core, 1 % of the second, 0.5 % of the next two, 0.25 % of all others.
-//   - Disk: 10 % eviction threshold and 1 GiB kube-reserved.
-func capacity(t InstanceType, diskGiB int) (capacity, allocatable map[string]string) {
-	memory := t.MemoryMiB * 925 / 1000
-	disk := diskGiB << 10
-	pods := fmt.Sprint(t.MaxPods)
-	capacity = map[string]string{
-		"cpu": fmt.Sprint(t.VCPU), "memory": fmt.Sprintf("%dMi", memory), "pods": pods, "ephemeral-storage": fmt.Sprintf("%dMi", disk),
-	}
-	allocatable = map[string]string{
-		"cpu": fmt.Sprintf("%dm", t.VCPU*1000-reservedCPU(t.VCPU)), "memory": fmt.Sprintf("%dMi", memory-255-11*t.MaxPods-100),
-		"pods": pods, "ephemeral-storage": fmt.Sprintf("%dMi", disk-disk/10-1024),
-	}
-	return capacity, allocatable
-}
-
-// reservedCPU is kube-reserved in millicores, rounded down as nodeadm does.
-func reservedCPU(cores int) int {
-	hundredths := 0 // of a millicore
-	for core := 1; core <= cores; core++ {
-		switch {
-		case core == 1:
-			hundredths += 6000
-		case core == 2:
-			hundredths += 1000
-		case core <= 4:
-			hundredths += 500
-		default:
-			hundredths += 250
-		}
-	}
-	return hundredths / 100
 }
 
 // image is the AMI that EKS takes for a group's new instances. Groups with an AMI of their own name it in their launch

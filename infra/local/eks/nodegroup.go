@@ -199,9 +199,6 @@ func (s *Service) createNodegroup(_ context.Context, _ *wire.Call, in *createNod
 	if err := c.inCloud("Managed node groups"); err != nil {
 		return nil, err
 	}
-	if err := c.inCloud("Managed node groups"); err != nil {
-		return nil, err
-	}
 	if len(c.nodegroups) >= maxNodegroups {
 		return nil, limitExceeded(c.name, "Nodegroup limit exceeded for cluster. Limit: %d", maxNodegroups)
 	}
@@ -263,11 +260,26 @@ func (s *Service) viewNodegroup(g *nodegroup) nodegroupShape {
 	case ok && g.status != deleting && g.cluster.running(g.name, "") == nil:
 		// Whoever scales the group, a cluster autoscaler for one, is seen here. During an update the surge is not.
 		v.ScalingConfig.DesiredSize = &group.Desired
+		s.launchHealth(g, group, &v)
 	case !ok && g.status == active:
 		v.Status = degraded
 		v.Health.Issues = append(v.Health.Issues, issue{Code: "AutoScalingGroupNotFound", Message: "We couldn't find the Auto Scaling group associated with the managed node group.", ResourceIDs: []string{g.groupName()}})
 	}
 	return v
+}
+
+// healthPatience is for how many of the profile's ScalingTicks launches must have failed before EKS calls a group degraded:
+// three real minutes, as it looks at groups every few.
+const healthPatience = 36
+
+// launchHealth says so when the group's launches have failed for a while. It stays so until one succeeds: a group that is
+// scaled in again stays degraded.
+func (s *Service) launchHealth(g *nodegroup, group Group, v *nodegroupShape) {
+	if g.status != active || group.LaunchFailure == "" || time.Since(group.FailingSince) < healthPatience*s.w.Profile.ScalingTick {
+		return
+	}
+	v.Status = degraded
+	v.Health.Issues = append(v.Health.Issues, launchIssue(g, group))
 }
 
 // asgTags are what EKS puts on the group, and through it on every instance. eksctl and the cluster autoscaler look for

@@ -161,11 +161,7 @@ func (s *Service) failNodegroup(g *nodegroup, why issue) {
 func (s *Service) whyNotJoined(g *nodegroup) issue {
 	group, _ := s.opt.AutoScaling.Group(g.groupName())
 	if group.LaunchFailure != "" && len(group.Instances) < group.Desired {
-		code := "AsgInstanceLaunchFailures"
-		if strings.Contains(group.LaunchFailure, "InsufficientFreeAddresses") {
-			code = "InsufficientFreeAddresses"
-		}
-		return issue{Code: code, Message: group.LaunchFailure, ResourceIDs: []string{g.groupName()}}
+		return launchIssue(g, group)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,6 +172,15 @@ func (s *Service) whyNotJoined(g *nodegroup) issue {
 		}
 	}
 	return issue{Code: "NodeCreationFailure", Message: "Instances failed to join the kubernetes cluster", ResourceIDs: missing}
+}
+
+// launchIssue is why a group's instances could not be launched.
+func launchIssue(g *nodegroup, group Group) issue {
+	code := "AsgInstanceLaunchFailures"
+	if strings.Contains(group.LaunchFailure, "InsufficientFreeAddresses") {
+		code = "InsufficientFreeAddresses"
+	}
+	return issue{Code: code, Message: group.LaunchFailure, ResourceIDs: []string{g.groupName()}}
 }
 
 func (s *Service) deleteNodegroup(_ context.Context, _ *wire.Call, in *nodegroupName) (*nodegroupOut, error) {

@@ -50,7 +50,7 @@ func TestNodegroupJoinsAndShowsWhatEKSPromises(t *testing.T) {
 
 // The figures of a real m5.large: 1930m CPU, 29 pods; kube-reserved memory 255 + 11 × 29 = 574 MiB.
 func TestCapacity(t *testing.T) {
-	capacity, allocatable := capacity(InstanceType{VCPU: 2, MemoryMiB: 8192, MaxPods: 29}, 20)
+	capacity, allocatable := capacity(InstanceType{VCPU: 2, MemoryMiB: 8192, MaxPods: 29}, shape{disk: 20})
 	if capacity["cpu"] != "2" || capacity["pods"] != "29" || capacity["memory"] != "7577Mi" {
 		t.Errorf("capacity %v", capacity)
 	}

@@ -2,12 +2,16 @@ package eks
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
+
+	"sigs.k8s.io/yaml"
 )
 
 // Flags of the kubelet in user data: as nodeadm's NodeConfig and the bootstrap.sh of older images hold them.
 var (
 	nodeLabelsFlag = regexp.MustCompile(`--node-labels=([^\s"'\\]+)`)
+	maxPodsFlag    = regexp.MustCompile(`--max-pods=(\d+)`)
 	nodeTaintsFlag = regexp.MustCompile(`--register-with-taints=([^\s"'\\]+)`)
 )
 
@@ -19,10 +23,21 @@ var (
 	quotedText        = regexp.MustCompile(`"([^"]*)"|'([^']*)'`)
 )
 
-// userDataNode reads the labels and taints that a machine outside managed node groups gives its own Node, from its user
-// data. What it does not understand it passes over, as a kubelet that was never told does.
-func userDataNode(userData string) (labels map[string]string, taints []NodeTaint) {
-	labels = map[string]string{}
+// ownNode is what a machine outside managed node groups tells its own kubelet.
+type ownNode struct {
+	labels  map[string]string
+	taints  []NodeTaint
+	maxPods int // 0: not told
+}
+
+// userDataNode reads a machine's user data. What it does not understand it passes over, as a kubelet that was never told
+// does.
+func userDataNode(userData string) ownNode {
+	labels := map[string]string{}
+	taints, maxPods := nodeadmKubelet(userData)
+	if m := maxPodsFlag.FindStringSubmatch(userData); m != nil {
+		maxPods, _ = strconv.Atoi(m[1]) // digits; too many of them are no number of pods
+	}
 	for _, m := range nodeLabelsFlag.FindAllStringSubmatch(userData, -1) {
 		for pair := range strings.SplitSeq(m[1], ",") {
 			if k, v, ok := strings.Cut(pair, "="); ok && k != "" {
@@ -57,7 +72,32 @@ func userDataNode(userData string) (labels map[string]string, taints []NodeTaint
 			}
 		}
 	}
-	return labels, taints
+	return ownNode{labels, taints, maxPods}
+}
+
+// nodeadmKubelet reads the kubelet's configuration in nodeadm's NodeConfig, which is one part of a MIME message or all of the
+// user data.
+func nodeadmKubelet(userData string) (taints []NodeTaint, maxPods int) {
+	const start = "apiVersion: node.eks.aws/"
+	for at := strings.Index(userData, start); at >= 0; at = strings.Index(userData, start) {
+		text := userData[at:]
+		text, _, _ = strings.Cut(text, "\n--") // the next part
+		var c struct {
+			Spec struct {
+				Kubelet struct {
+					Config struct {
+						MaxPods            int         `json:"maxPods"`
+						RegisterWithTaints []NodeTaint `json:"registerWithTaints"`
+					} `json:"config"`
+				} `json:"kubelet"`
+			} `json:"spec"`
+		}
+		if err := yaml.Unmarshal([]byte(text), &c); err == nil {
+			taints, maxPods = append(taints, c.Spec.Kubelet.Config.RegisterWithTaints...), max(maxPods, c.Spec.Kubelet.Config.MaxPods)
+		}
+		userData = userData[at+len(start):]
+	}
+	return taints, maxPods
 }
 
 // appendTaint reads key=value:Effect or key:Effect.

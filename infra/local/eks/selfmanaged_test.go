@@ -22,6 +22,29 @@ spec:
     - "--node-labels=team=a,alpha.eksctl.io/nodegroup-name=ng"
     - --register-with-taints=gpu=yes:NoSchedule,old:NoExecute
 `,
+		"nodeadm with a kubelet configuration": `MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="//"
+
+--//
+Content-Type: application/node.eks.aws
+
+apiVersion: node.eks.aws/v1alpha1
+kind: NodeConfig
+spec:
+  kubelet:
+    config:
+      maxPods: 17
+      registerWithTaints:
+      - {key: gpu, value: "yes", effect: NoSchedule}
+      - {key: old, effect: NoExecute}
+    flags:
+    - --node-labels=team=a,alpha.eksctl.io/nodegroup-name=ng
+--//
+Content-Type: text/x-shellscript
+
+#!/bin/sh
+--//--
+`,
 		"bootstrap.sh": `#!/bin/bash
 /etc/eks/bootstrap.sh c --kubelet-extra-args '--node-labels=team=a,alpha.eksctl.io/nodegroup-name=ng --register-with-taints=gpu=yes:NoSchedule,old:NoExecute'
 `,
@@ -37,12 +60,24 @@ gpu = ["yes:NoSchedule"]
 enabled = "no"
 `,
 	} {
-		labels, taints := userDataNode(data)
-		if !maps.Equal(labels, map[string]string{"team": "a", "alpha.eksctl.io/nodegroup-name": "ng"}) || !slices.Equal(taints, taint) {
-			t.Errorf("%s: %v, %v", name, labels, taints)
+		n := userDataNode(data)
+		if !maps.Equal(n.labels, map[string]string{"team": "a", "alpha.eksctl.io/nodegroup-name": "ng"}) || !slices.Equal(n.taints, taint) {
+			t.Errorf("%s: %+v", name, n)
 		}
 	}
-	if labels, taints := userDataNode("#!/bin/sh\necho [done] = \"no\"\n"); len(labels)+len(taints) != 0 {
-		t.Errorf("of a script: %v, %v", labels, taints)
+	if n := userDataNode("#!/bin/sh\necho [done] = \"no\"\n"); len(n.labels)+len(n.taints)+n.maxPods != 0 {
+		t.Errorf("of a script: %+v", n)
+	}
+}
+
+func TestUserDataMaxPods(t *testing.T) {
+	for data, want := range map[string]int{
+		"apiVersion: node.eks.aws/v1alpha1\nkind: NodeConfig\nspec: {kubelet: {config: {maxPods: 17}}}\n": 17,
+		"/etc/eks/bootstrap.sh c --use-max-pods false --kubelet-extra-args '--max-pods=42'":               42,
+		"apiVersion: node.eks.aws/v1alpha1\nspec: [":                                                      0,
+	} {
+		if got := userDataNode(data).maxPods; got != want {
+			t.Errorf("%q: %d, want %d", data, got, want)
+		}
 	}
 }

@@ -27,10 +27,12 @@ type Machine struct {
 	InternalIP  string            `json:"internalIP"`
 	// KubeletVersion is reported as the Node's, v1.36.0-eks-…; the control plane's own when absent.
 	KubeletVersion string `json:"kubeletVersion,omitempty"`
+	// Devices are extended resources that the Node offers from when a pod of their device plugin is ready on it.
+	Devices map[string]string `json:"devices,omitempty"`
 	// RegisterDelayMillis is how long the machine takes from here until its kubelet registers the Node.
 	RegisterDelayMillis int64 `json:"registerDelayMillis,omitempty"`
 
-	capacity, allocatable corev1.ResourceList
+	capacity, allocatable, devices corev1.ResourceList
 }
 
 // State of a machine's kubelet.
@@ -89,8 +91,11 @@ func (m *Machine) complete() error {
 	if m.allocatable, err = quantities("allocatable", m.Allocatable); err != nil {
 		errs = append(errs, err)
 	}
+	if m.devices, err = quantities("devices", m.Devices); err != nil {
+		errs = append(errs, err)
+	}
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourcePods} {
-		if _, ok := m.capacity[name]; !ok && err == nil {
+		if _, ok := m.Capacity[string(name)]; !ok {
 			errs = append(errs, fmt.Errorf("capacity %s is missing", name))
 		}
 	}

@@ -176,7 +176,9 @@ func (k *Kubelets) heartbeat(ctx context.Context, e *entry, m *Machine) error {
 		return err
 	}
 	k.mu.Lock()
-	e.reportedAt = time.Now()
+	if e.machine == m { // else there is more to report by now
+		e.reportedAt = time.Now()
+	}
 	k.mu.Unlock()
 	// The node lifecycle controller has marked the pods not ready together with their node.
 	k.enqueuePods(m.Name)

@@ -83,6 +83,9 @@ func (k *Kubelets) decide(key string, pod *corev1.Pod, now time.Time) (status *c
 			}
 		}
 	}
+	if e.machine.hasDevices() && r.ready(behaviourOf(pod), now) && e.offerDevices(pod) {
+		k.nodeQueue.Add(e.machine.Name)
+	}
 	if !next.IsZero() {
 		again = max(next.Sub(now), time.Millisecond)
 	}
