@@ -50,6 +50,8 @@ type Node struct {
 	InternalIP  string            `json:"internalIP"`
 	// KubeletVersion is the control plane's own when empty.
 	KubeletVersion string `json:"kubeletVersion,omitempty"`
+	// Devices are extended resources, as quantities, that the Node offers from when their device plugin's pod is ready on it.
+	Devices map[string]string `json:"devices,omitempty"`
 	// RegisterDelayMillis is how long the machine takes until its kubelet registers.
 	RegisterDelayMillis int64 `json:"registerDelayMillis,omitempty"`
 }

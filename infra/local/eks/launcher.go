@@ -52,7 +52,7 @@ func (p *process) PutNode(ctx context.Context, n Node) error {
 	}
 	return p.ControlPlane.PutNode(ctx, controlplane.Node{
 		Name: n.Name, ProviderID: n.ProviderID, Labels: n.Labels, Taints: taints, Capacity: n.Capacity, Allocatable: n.Allocatable,
-		InternalIP: n.InternalIP, KubeletVersion: n.KubeletVersion,
+		InternalIP: n.InternalIP, KubeletVersion: n.KubeletVersion, Devices: n.Devices,
 	})
 }
 
