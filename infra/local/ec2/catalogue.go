@@ -113,6 +113,31 @@ func (t InstanceType) generation() int {
 // current tells whether the type is of a generation that AWS recommends.
 func (t InstanceType) current() bool { return t.family() != "p3" && t.family() != "i3" }
 
+// xen tells whether the type is of the generation before Nitro.
+func (t InstanceType) xen() bool { return !t.current() && !t.BareMetal }
+
+// attachments is how many EBS volumes can be attached, 0 where EC2 does not say. On most types network interfaces and
+// instance store volumes share the number; the newest from Intel and AMD, and those of the eighth generation, have one for
+// volumes alone, which grows with the machine. See
+// https://docs.aws.amazon.com/ebs/latest/userguide/volume_limits.html.
+func (t InstanceType) attachments() (n int, dedicated bool) {
+	generation := t.generation()
+	switch {
+	case t.xen():
+		return 0, false
+	case t.BareMetal:
+		return 31, false
+	case t.class() != "standard" || generation < 7 || generation == 7 && t.Arch == "arm64":
+		return 28, false
+	}
+	for _, size := range []struct{ vcpu, volumes int }{{48, 32}, {64, 48}, {96, 64}, {128, 88}} {
+		if t.VCPU <= size.vcpu {
+			return size.volumes, true
+		}
+	}
+	return 128, true
+}
+
 // class is the family of quotas that the type's vCPUs count against.
 func (t InstanceType) class() string {
 	for _, class := range []string{"inf", "trn", "g", "p"} {

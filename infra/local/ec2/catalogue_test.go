@@ -122,3 +122,15 @@ func TestLaunchChecks(t *testing.T) {
 		r.wantCode(err, "InvalidParameterValue")
 	})
 }
+
+func TestAttachments(t *testing.T) {
+	for name, want := range map[string]struct {
+		n         int
+		dedicated bool
+	}{"m5.large": {28, false}, "m7g.large": {28, false}, "m7i.large": {32, true}, "m7i.48xlarge": {128, true}, "g5.xlarge": {28, false}, "p3.2xlarge": {0, false}, "m5.metal": {31, false}} {
+		x, ok := catalogue[name]
+		if n, dedicated := x.attachments(); !ok || n != want.n || dedicated != want.dedicated {
+			t.Errorf("%s: %d, dedicated %v", name, n, dedicated)
+		}
+	}
+}

@@ -36,6 +36,8 @@ type typeXML struct {
 	EBSOptimized           string      `xml:"ebsInfo>ebsOptimizedSupport"`
 	EBSEncryption          string      `xml:"ebsInfo>encryptionSupport"`
 	NVMe                   string      `xml:"ebsInfo>nvmeSupport"`
+	MaxEBS                 *int        `xml:"ebsInfo>maximumEbsAttachments"`
+	EBSLimit               string      `xml:"ebsInfo>attachmentLimitType,omitempty"`
 	Network                networkXML  `xml:"networkInfo"`
 	GPU                    *gpusXML    `xml:"gpuInfo"`
 	Inference              *devicesXML `xml:"inferenceAcceleratorInfo"`
@@ -163,8 +165,16 @@ func (t InstanceType) xml() typeXML {
 			IPv6Supported: true, ENASupport: "required", EFASupported: t.MaxEFA > 0, EncryptionInTransit: t.generation() >= 5 && !t.Burstable && t.Arch == "x86_64",
 		},
 	}
-	if t.BareMetal {
+	switch {
+	case t.BareMetal:
 		x.Hypervisor = ""
+	case t.xen():
+		x.Hypervisor = "xen"
+	}
+	if n, dedicated := t.attachments(); n > 0 {
+		if x.MaxEBS, x.EBSLimit = &n, "shared"; dedicated {
+			x.EBSLimit = "dedicated"
+		}
 	}
 	if t.Arch == "x86_64" {
 		x.BootModes = []string{"legacy-bios", "uefi"}

@@ -93,6 +93,20 @@ func TestPrices(t *testing.T) {
 	}
 }
 
+// TestBulk reads one price for each instance type, as somebody does who wants them all.
+func TestBulk(t *testing.T) {
+	s := service()
+	all := get(t, s, "AmazonEC2", "regionCode", "eu-west-1", "operatingSystem", "Linux", "tenancy", "Shared", "preInstalledSw", "NA",
+		"capacitystatus", "Used", "licenseModel", "No License required", "marketoption", "OnDemand", "operation", "RunInstances")
+	if len(all) != 2 || all[0].Product.Attributes["instanceType"] == all[1].Product.Attributes["instanceType"] {
+		t.Errorf("products %+v", all)
+	}
+	// Who does not say which capacity, gets a reservation that costs nothing as well.
+	if n := len(get(t, s, "AmazonEC2", "regionCode", "eu-west-1", "operatingSystem", "Linux", "instanceType", "m5.large")); n != 4 {
+		t.Errorf("%d lines of one instance type, want 4", n)
+	}
+}
+
 func TestSKUsDiffer(t *testing.T) {
 	seen := map[string]string{}
 	s := service()

@@ -92,6 +92,7 @@ func (s *Service) products(service string, l location) []product {
 	}
 	for _, i := range s.instances() {
 		out = append(out, i.product(l, "Linux", "RunInstances", i.Price))
+		out = append(out, i.lookalikes(l)...)
 		if !i.Burstable && i.Arch == "x86_64" {
 			out = append(out, i.product(l, "Windows", "RunInstances:0002", i.Price+windows*float64(i.VCPU)))
 		}
@@ -115,6 +116,26 @@ func (i Instance) product(l location, system, operation string, price float64) p
 	}
 	return product{service: "AmazonEC2", family: "Compute Instance", attributes: a, unit: "Hrs", price: price,
 		description: fmt.Sprintf("$%s per On Demand %s %s Instance Hour", amount(price), system, i.Name)}
+}
+
+// lookalikes are what the price list has beside each instance's own line, and what a reader must leave out: the same machine
+// on dedicated hardware (a tenth more, here), and as a capacity reservation that is used, which costs nothing besides the
+// instance, or is not.
+func (i Instance) lookalikes(l location) []product {
+	var out []product
+	for _, v := range []struct {
+		tenancy, status, usage string
+		price                  float64
+	}{
+		{"Dedicated", "Used", "DedicatedUsage:", i.Price * 1.1},
+		{"Shared", "AllocatedCapacityReservation", "Reservation:", 0},
+		{"Shared", "UnusedCapacityReservation", "UnusedBox:", i.Price},
+	} {
+		p := i.product(l, "Linux", "RunInstances", v.price)
+		p.attributes["tenancy"], p.attributes["capacitystatus"], p.attributes["usagetype"] = v.tenancy, v.status, l.usage(v.usage+i.Name, true)
+		out = append(out, p)
+	}
+	return out
 }
 
 // amount is a price as the price list's descriptions have it, without zeros at the end.
