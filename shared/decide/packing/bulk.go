@@ -1,7 +1,6 @@
 package packing
 
 import (
-	"math"
 	"slices"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -54,6 +53,8 @@ type packed struct {
 	opt  int // of bulk.opts
 	on   []pile
 	used vec
+	// worth is the value of what is on it for each dollar, where improve has said so.
+	worth float64
 }
 
 // newBulk prepares to pack what waits of some classes with the options that are usable.
@@ -78,6 +79,7 @@ func newBulk(w *world, classes []int, usable func(opt int) bool) *bulk {
 		}
 	}
 	b.order = slices.DeleteFunc(b.order, func(s int) bool { return len(b.fits[s]) == 0 })
+	b.pruneAcross()
 	for i := range w.pools {
 		b.limited = b.limited || w.pools[i].nodes < unlimited || w.pools[i].cpu < unlimited || w.pools[i].memory < unlimited
 	}
@@ -145,6 +147,32 @@ func (b *bulk) prune(usable func(opt int) bool, narrow func(*vec) vec) {
 	}
 }
 
+// pruneAcross drops options for which another signature, that all of their classes may use as well, has one that is no dearer
+// and no smaller: on-demand beside spot, where nobody asks for on-demand.
+func (b *bulk) pruneAcross() {
+	within := func(s, of int) bool { // both are sorted
+		i := 0
+		for _, c := range b.fits[of] {
+			if i < len(b.fits[s]) && b.fits[s][i] == c {
+				i++
+			}
+		}
+		return i == len(b.fits[s])
+	}
+	for _, s := range b.order {
+		for _, of := range b.order {
+			if s == of || len(b.bySig[of]) == 0 || !within(s, of) {
+				continue
+			}
+			b.bySig[s] = slices.DeleteFunc(b.bySig[s], func(i int) bool {
+				o := &b.opts[i]
+				return slices.ContainsFunc(b.bySig[of], func(k int) bool { return b.opts[k].price <= o.price && fits(b.dims, &o.room, &b.opts[k].room) })
+			})
+		}
+	}
+	b.order = slices.DeleteFunc(b.order, func(s int) bool { return len(b.bySig[s]) == 0 })
+}
+
 // limits are a class's constraints on its host, for bulk: anti-affinity, its own and that of others, topology spread over
 // hosts, and host ports.
 func (w *world) limits(c *class) (out []limit) {
@@ -184,27 +212,4 @@ func (w *world) limits(c *class) (out []limit) {
 		l.member, l.most = true, 1
 	}
 	return out
-}
-
-// setValues says what a pod of each class is worth: what hosting it costs at least, as a share of the cheapest option for it.
-func (b *bulk) setValues() {
-	for i := range b.classes {
-		b.classes[i].value = math.Inf(1)
-	}
-	for _, s := range b.order {
-		for _, k := range b.bySig[s] {
-			o := &b.opts[k]
-			for _, i := range b.fits[s] {
-				c := &b.classes[i]
-				if !fits(b.dims, &c.d, &o.room) {
-					continue
-				}
-				share := 0.0
-				for r := range b.dims {
-					share = max(share, c.d[r]*o.inv[r])
-				}
-				c.value = min(c.value, share*o.price)
-			}
-		}
-	}
 }

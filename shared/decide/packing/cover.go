@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// candidate is an option with the value for money of the node that it would be filled to, as it was when last looked at.
+// candidate is an option with the node that it was last filled to. That node is as good as it was for as long as all that is on
+// it still waits.
 type candidate struct {
-	opt   int
-	score float64
-	stamp int
+	packed
+	score float64 // value for the price
 }
 
 // candidates is a heap of them, the best first.
@@ -38,46 +38,51 @@ func (h *candidates) Pop() any {
 func (b *bulk) cover(wait []int, opts []int) (nodes []packed) {
 	h := make(candidates, 0, len(opts))
 	for _, k := range opts {
-		o := &b.opts[k]
-		b.fill.fill(o, b.fits[o.sig], wait)
-		if b.fill.value > 0 {
-			h = append(h, candidate{k, b.fill.value / o.price, 0})
+		if c := b.candidate(k, wait); c.score > 0 {
+			h = append(h, c)
 		}
 	}
 	heap.Init(&h)
-	for stamp := 0; len(h) > 0; {
+	for len(h) > 0 {
 		top := &h[0]
-		o := &b.opts[top.opt]
-		b.fill.fill(o, b.fits[o.sig], wait)
-		switch {
-		case b.fill.value == 0 || b.limited && !b.w.may(o.opt):
+		if b.limited && !b.w.may(b.opts[top.opt].opt) {
 			heap.Pop(&h)
-			continue
-		case top.stamp != stamp:
-			top.score, top.stamp = b.fill.value/o.price, stamp
-			heap.Fix(&h, 0)
 			continue
 		}
 		copies := math.MaxInt
-		for _, p := range b.fill.piles {
+		for _, p := range top.on {
 			copies = min(copies, wait[p.class]/p.n)
+		}
+		if copies == 0 {
+			if *top = b.candidate(top.opt, wait); top.score > 0 {
+				heap.Fix(&h, 0)
+			} else {
+				heap.Pop(&h)
+			}
+			continue
 		}
 		if b.limited {
 			copies = 1
+			b.w.reserve(b.opts[top.opt].opt)
 		}
-		n := packed{opt: top.opt, on: slices.Clone(b.fill.piles), used: b.fill.used}
-		for _, p := range n.on {
+		for _, p := range top.on {
 			wait[p.class] -= p.n * copies
 		}
 		for range copies {
-			nodes = append(nodes, n)
+			nodes = append(nodes, top.packed)
 		}
-		if b.limited {
-			b.w.reserve(o.opt)
-		}
-		stamp++
 	}
 	return nodes
+}
+
+// candidate fills an option with what waits. Its score is 0 if nothing fits.
+func (b *bulk) candidate(opt int, wait []int) candidate {
+	o := &b.opts[opt]
+	b.fill.fill(o, b.fits[o.sig], wait)
+	if len(b.fill.piles) == 0 {
+		return candidate{packed: packed{opt: opt}}
+	}
+	return candidate{packed{opt: opt, on: slices.Clone(b.fill.piles), used: b.fill.used}, b.fill.value / o.price}
 }
 
 // rightSize gives each node the cheapest option that its content fits.

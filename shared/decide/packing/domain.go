@@ -201,7 +201,7 @@ func (d *domainPlan) together(ci int, key string) int {
 	}
 	there := d.countsOf(g)
 	if len(there) > 0 {
-		places = slices.DeleteFunc(places, func(p place) bool { return there[p.name] == 0 })
+		places = slices.DeleteFunc(slices.Clone(places), func(p place) bool { return there[p.name] == 0 })
 	}
 	if len(places) == 0 {
 		return -1
@@ -220,9 +220,21 @@ type place struct {
 	price float64
 }
 
+// placesOf is what places depends on.
+type placesOf struct {
+	d      vec
+	filter int
+	key    string
+}
+
 // places are the domains of a topology key in which a class can be, in the order of their names: those with nodes that it
 // may be on, and those where nodes that it fits can be added.
 func (w *world) places(c *class, key string) (out []place) {
+	id := placesOf{c.d, c.filter, key}
+	if known, ok := w.known[id]; ok {
+		return known
+	}
+	defer func() { w.known[id] = slices.Clip(out) }()
 	price := map[string]float64{}
 	for s := range w.sigs {
 		name, ok := w.sigs[s].domain(key)

@@ -39,6 +39,7 @@ type world struct {
 	// crowd is how many members of a group that are to be spread over hosts one host may have.
 	crowd map[int]int
 
+	known   map[placesOf][]place
 	oneTerm []fleet.NodeTerm // scratch
 }
 
@@ -49,7 +50,7 @@ type poolRoom struct {
 }
 
 func newWorld(x *index) *world {
-	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), alone: map[string]int{}, carry: map[int][]int{}, crowd: map[int]int{}}
+	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), alone: map[string]int{}, carry: map[int][]int{}, crowd: map[int]int{}, known: map[placesOf][]place{}}
 	w.opts, w.sigs = x.options()
 	w.findFront()
 	for i := range x.p.Pools {
