@@ -197,6 +197,8 @@ const (
 	OutcomeDeleted          = "Deleted"
 	OutcomeFailed           = "Failed"
 	OutcomeSuperseded       = "Superseded" // a newer request took its place
+	OutcomeScaled           = "Scaled"     // nodes were ordered or given up
+	OutcomePlanned          = "Planned"    // they would have been, but the policy wants the plan alone
 )
 
 // RunFinished reports what came of a run.

@@ -1,6 +1,7 @@
 package awscloud
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"regexp"
@@ -33,24 +34,26 @@ func (t template) types() []string {
 // templateOf reads the launch template of a group's machines, if it has one of its own. The one that EKS makes for a managed
 // group says nothing that the group does not.
 func (n *NodeGroups) templateOf(ctx context.Context, f *foundGroup) (template, error) {
-	var id, version string
-	switch {
-	case f.managed != nil:
-		if t := f.managed.LaunchTemplate; t != nil {
-			id, version = deref(t.Id), deref(t.Version)
-		}
-	case f.scaling.LaunchTemplate != nil:
-		id, version = deref(f.scaling.LaunchTemplate.LaunchTemplateId), deref(f.scaling.LaunchTemplate.Version)
-	case f.scaling.MixedInstancesPolicy != nil:
-		id, version = mixedTemplate(f.scaling.MixedInstancesPolicy)
-	}
+	id, version := f.launchTemplate()
 	if id == "" {
 		return template{}, nil
 	}
-	if version == "" {
-		version = "$Default"
+	return n.template(ctx, id, cmp.Or(version, "$Default"))
+}
+
+// launchTemplate is that of a group's machines, "" for those of a managed group that has none of its own.
+func (f *foundGroup) launchTemplate() (id, version string) {
+	switch {
+	case f.managed != nil:
+		if t := f.managed.LaunchTemplate; t != nil {
+			return deref(t.Id), deref(t.Version)
+		}
+	case f.scaling.LaunchTemplate != nil:
+		return deref(f.scaling.LaunchTemplate.LaunchTemplateId), deref(f.scaling.LaunchTemplate.Version)
+	case f.scaling.MixedInstancesPolicy != nil:
+		return mixedTemplate(f.scaling.MixedInstancesPolicy)
 	}
-	return n.template(ctx, id, version)
+	return "", ""
 }
 
 func mixedTemplate(p *astypes.MixedInstancesPolicy) (id, version string) {
@@ -111,22 +114,11 @@ var maxPods = regexp.MustCompile(`max-?[pP]ods["']?\s*[:=]?\s*["']?(\d{1,4})`)
 // zone. Labels, taints, types and sizes are the new one's own business, and so is the tag that says which resource of the
 // cluster's file a group is.
 func (n *NodeGroups) recipe(ctx context.Context, m *ekstypes.Nodegroup) (fleet.Props, error) {
-	zones, err := n.zonesOf(ctx, m.Subnets)
+	byZone, err := n.byZone(ctx, m.Subnets)
 	if err != nil {
 		return nil, err
 	}
-	byZone := fleet.Props{}
-	for _, id := range m.Subnets {
-		list, _ := byZone[zones[id]].([]any)
-		byZone[zones[id]] = append(list, id)
-	}
-	tags := map[string]string{}
-	for k, v := range m.Tags {
-		if k != fleet.TagResource && k != tagNodeGroup && k != fleet.TagPool && !strings.HasPrefix(k, "aws:") && !strings.HasPrefix(k, "eks:") {
-			tags[k] = v
-		}
-	}
-	out := fleet.Props{"nodeRole": deref(m.NodeRole), "subnetsByZone": byZone, "tags": tags, "updateConfig": updates(m.UpdateConfig), "nodeRepairConfig": props(m.NodeRepairConfig)}
+	out := fleet.Props{"nodeRole": deref(m.NodeRole), "subnetsByZone": byZone, "tags": inherited(m.Tags), "updateConfig": updates(m.UpdateConfig), "nodeRepairConfig": props(m.NodeRepairConfig)}
 	if t := m.LaunchTemplate; t != nil {
 		out["launchTemplate"] = fleet.Props{"id": deref(t.Id), "version": deref(t.Version)} // with its name beside, EKS refuses it
 	}
@@ -140,6 +132,46 @@ func (n *NodeGroups) recipe(ctx context.Context, m *ekstypes.Nodegroup) (fleet.P
 		out["remoteAccess"] = props(m.RemoteAccess)
 	}
 	return fleet.Drop(out), nil
+}
+
+// launchRecipe is what machines like those of an Auto Scaling group are made of, as CreateFleet takes it.
+func (n *NodeGroups) launchRecipe(ctx context.Context, f *foundGroup) (fleet.Props, error) {
+	id, version := f.launchTemplate()
+	if id == "" {
+		return nil, nil
+	}
+	byZone, err := n.byZone(ctx, strings.FieldsFunc(deref(f.scaling.VPCZoneIdentifier), func(r rune) bool { return r == ',' || r == ' ' }))
+	if err != nil {
+		return nil, err
+	}
+	return fleet.Props{
+		"launchTemplateSpecification": fleet.Props{"launchTemplateId": id, "version": cmp.Or(version, "$Default")},
+		"subnetsByZone":               byZone, "tags": inherited(f.tags),
+	}, nil
+}
+
+// inherited are the tags that others made like the group get, too: not those that say which one it is.
+func inherited(tags map[string]string) fleet.Props {
+	out := fleet.Props{}
+	for k, v := range tags {
+		if k != fleet.TagResource && k != tagNodeGroup && k != fleet.TagPool && !strings.HasPrefix(k, "aws:") && !strings.HasPrefix(k, "eks:") && !strings.HasPrefix(k, nodeTemplate) {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func (n *NodeGroups) byZone(ctx context.Context, subnets []string) (fleet.Props, error) {
+	zones, err := n.zonesOf(ctx, subnets)
+	if err != nil {
+		return nil, err
+	}
+	out := fleet.Props{}
+	for _, id := range subnets {
+		list, _ := out[zones[id]].([]any)
+		out[zones[id]] = append(list, id)
+	}
+	return out, nil
 }
 
 // updates is how many nodes are updated at once. EKS takes one of the two.

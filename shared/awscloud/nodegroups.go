@@ -135,9 +135,12 @@ func (n *NodeGroups) finish(ctx context.Context, found []*foundGroup) ([]scaling
 			}
 			g := f.group(t)
 			if f.managed != nil {
-				if g.Recipe, errs[i] = n.recipe(ctx, f.managed); errs[i] != nil {
-					return
-				}
+				g.Recipe, errs[i] = n.recipe(ctx, f.managed)
+			} else {
+				g.Recipe, errs[i] = n.launchRecipe(ctx, f)
+			}
+			if errs[i] != nil {
+				return
 			}
 			if f.scaling != nil && g.Desired > len(g.Members) {
 				g.Troubles, errs[i] = n.troubles(ctx, g.AutoScalingGroup)
