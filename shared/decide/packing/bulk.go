@@ -129,7 +129,9 @@ func (b *bulk) prune(usable func(opt int) bool, narrow func(*vec) vec) {
 		for _, i := range list {
 			o := &b.w.opts[i]
 			room := narrow(&o.room)
-			if !usable(i) || slices.ContainsFunc(b.bySig[s], func(k int) bool { return fits(b.dims, &room, &b.opts[k].room) }) {
+			if !usable(i) || slices.ContainsFunc(b.bySig[s], func(k int) bool {
+				return b.w.standsIn(b.opts[k].opt, i) && fits(b.dims, &room, &b.opts[k].room)
+			}) {
 				continue
 			}
 			x := bulkOption{opt: i, sig: s, room: room, price: o.price}
@@ -166,7 +168,9 @@ func (b *bulk) pruneAcross() {
 			}
 			b.bySig[s] = slices.DeleteFunc(b.bySig[s], func(i int) bool {
 				o := &b.opts[i]
-				return slices.ContainsFunc(b.bySig[of], func(k int) bool { return b.opts[k].price <= o.price && fits(b.dims, &o.room, &b.opts[k].room) })
+				return slices.ContainsFunc(b.bySig[of], func(k int) bool {
+					return b.opts[k].price <= o.price && b.w.standsIn(b.opts[k].opt, o.opt) && fits(b.dims, &o.room, &b.opts[k].room)
+				})
 			})
 		}
 	}

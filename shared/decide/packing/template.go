@@ -141,10 +141,17 @@ func (w *world) findFront() {
 			o := &w.opts[i]
 			if !slices.ContainsFunc(w.front[s], func(k int) bool {
 				better := &w.opts[k]
-				return (!better.short || o.short) && fits(w.x.dims.n, &o.room, &better.room)
+				return (!better.short || o.short) && better.weight >= o.weight && w.standsIn(k, i) && fits(w.x.dims.n, &o.room, &better.room)
 			}) {
 				w.front[s] = append(w.front[s], i)
 			}
 		}
 	}
+}
+
+// standsIn tells whether there is as much to be had of option k as of option i: a pool that may be full soon replaces no other, and
+// one whose cpu or memory is counted may have room for a smaller node yet.
+func (w *world) standsIn(k, i int) bool {
+	r := w.pools[w.opts[k].pool]
+	return r.cpu >= unlimited && r.memory >= unlimited && (r.nodes >= unlimited || w.opts[k].pool == w.opts[i].pool)
 }

@@ -52,7 +52,6 @@ type poolRoom struct {
 func newWorld(x *index) *world {
 	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), alone: map[string]int{}, carry: map[int][]int{}, crowd: map[int]int{}, known: map[placesOf][]place{}}
 	w.opts, w.sigs = x.options()
-	w.findFront()
 	for i := range x.p.Pools {
 		p := &x.p.Pools[i]
 		r := poolRoom{unlimited, unlimited, unlimited}
@@ -67,6 +66,7 @@ func newWorld(x *index) *world {
 		}
 		w.pools = append(w.pools, r)
 	}
+	w.findFront()
 	for i := range x.p.Nodes {
 		n := &x.p.Nodes[i]
 		v := &node{id: i, name: n.Name, labels: n.Labels, taints: n.Taints, closed: n.Closed, option: -1, existing: i, left: x.dims.room(n.Allocatable, n.MaxPods, n.AttachLimit)}
