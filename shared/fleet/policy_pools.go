@@ -23,7 +23,7 @@ type PoolPolicy struct {
 	Families      []string `json:"families,omitempty"`      // m7g
 	Categories    []string `json:"categories,omitempty"`    // the letters that families begin with: c, m, r
 	Exclude       []string `json:"exclude,omitempty"`       //
-	Arch          []string `json:"arch,omitempty"`          // amd64, arm64
+	Arch          []string `json:"arch,omitempty"`          // amd64, arm64; nil is that of Like
 	Zones         []string `json:"zones,omitempty"`         // us-east-1a
 	CapacityTypes []string `json:"capacityTypes,omitempty"` // OnDemand, Spot
 	MinVCPUs      int      `json:"minVCPUs,omitempty"`

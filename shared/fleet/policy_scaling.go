@@ -103,6 +103,7 @@ func DefaultScalingPolicy() ScalingPolicy {
 		Launch: LaunchPolicy{
 			Timeout:  15 * time.Minute, // Cluster Autoscaler's and Karpenter's
 			ShortFor: 3 * time.Minute, ShortAtMost: 30 * time.Minute,
+			PoolShare: 0.5, // one spot pool that runs dry takes half of a new capacity at most
 		},
 		Shrink: DefaultShrinkPolicy(),
 	}

@@ -65,7 +65,7 @@ func (s *scene) conclude(a answer) {
 	s.d.Memory = s.memory.tidy()
 	p.Reason = s.reason()
 	switch {
-	case len(s.orders) > 0:
+	case len(s.orders) > 0, len(s.resizes) > 0:
 		p.LookAgain = soon
 	case slices.ContainsFunc(s.memory.Orders, func(o Order) bool { return s.now.Sub(o.At) < settle }):
 		p.LookAgain = soon
@@ -77,10 +77,7 @@ func (s *scene) conclude(a answer) {
 // reason is the plan in a sentence.
 func (s *scene) reason() string {
 	e := s.d.Explanation
-	parts := []string{fmt.Sprintf("%d pods wait", s.pending)}
-	if s.pending == 1 {
-		parts[0] = "1 pod waits"
-	}
+	parts := []string{count(s.pending, "pod waits", "pods wait")}
 	on := 0
 	for _, where := range e.Placed {
 		if !strings.HasPrefix(where, "new/") {
@@ -88,18 +85,26 @@ func (s *scene) reason() string {
 		}
 	}
 	if on > 0 {
-		parts = append(parts, fmt.Sprintf("%d of them have room on nodes that are there or on their way", on))
+		parts = append(parts, fmt.Sprintf("%s room on nodes that are there or on their way", count(on, "of them has", "of them have")))
 	}
 	if len(e.New) > 0 {
-		parts = append(parts, fmt.Sprintf("%d nodes are ordered for %.4f $/h", len(e.New), price(e.New)))
+		parts = append(parts, fmt.Sprintf("%s for %.4f $/h", count(len(e.New), "node is ordered", "nodes are ordered"), price(e.New)))
 	}
 	if len(e.Left) > 0 {
-		parts = append(parts, fmt.Sprintf("%d get no node", len(e.Left)))
+		parts = append(parts, count(len(e.Left), "gets no node", "get no node"))
 	}
 	if len(e.Going) > 0 {
-		parts = append(parts, fmt.Sprintf("%d nodes are given up, which saves %.4f $/h", len(e.Going), e.Saves))
+		parts = append(parts, fmt.Sprintf("%s, which saves %.4f $/h", count(len(e.Going), "node is given up", "nodes are given up"), e.Saves))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// count is a number of things, as people say it.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n) + " " + many
 }
 
 func price(nodes []NewNode) (sum float64) {

@@ -24,7 +24,7 @@ func (s *scene) consolidate(a answer, idle []candidate) {
 	})
 	set := s.emptied(a, patient, fleet.ReasonUnderused)
 	for _, c := range set {
-		s.giveUp(c, fleet.ReasonUnderused, fmt.Sprintf("its %d pods fit on other nodes: %.4f $/h", len(c.evictions), c.price))
+		s.giveUp(c, fleet.ReasonUnderused, fmt.Sprintf("%s on other nodes: %.4f $/h less", count(len(c.evictions), "pod fits", "pods fit"), c.price))
 	}
 }
 
@@ -59,6 +59,7 @@ func (s *scene) next(from, set []candidate, most int, reason string) (more, rest
 			return more, append(rest, from[i:]...)
 		}
 		if why := leave.take(c); why != "" {
+			s.keep(c.node, why)
 			rest = append(rest, c)
 			continue
 		}
@@ -203,7 +204,8 @@ func (s *scene) swap(w swapOf) {
 	for _, c := range w.set {
 		names, swap.Nodes = append(names, c.Name), append(swap.Nodes, c.UID)
 	}
-	swap.Why = fmt.Sprintf("%d cheaper nodes take the place of %s: %.4f $/h less, %d pods move", len(w.New), some(names, podsNamed), w.saves, w.evictions)
+	swap.Why = fmt.Sprintf("%s the place of %s: %.4f $/h less, %s", count(len(w.New), "cheaper node takes", "cheaper nodes take"),
+		some(names, podsNamed), w.saves, count(w.evictions, "pod moves", "pods move"))
 	s.memory.Swap = swap
 	s.note("%s", swap.Why)
 	for _, n := range w.New {

@@ -97,10 +97,10 @@ func (s *scene) decide() error {
 	s.readNodes()
 	s.readPods()
 
+	s.sleep()
 	a := s.solve()
 	s.explain(a)
 	s.order(a)
-	s.sleep()
 	s.shrink(a)
 	s.resize()
 	s.retire()

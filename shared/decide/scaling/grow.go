@@ -11,7 +11,7 @@ import (
 )
 
 // solves bounds how often the problem is narrowed: each of the three bounds settles in one round, and may upset another.
-const solves = 4
+const solves = 5
 
 // answer is a solution with what it answers.
 type answer struct {
@@ -52,6 +52,12 @@ func (s *scene) narrow(b *bounds, a answer) bool {
 
 // narrowZones holds groups of several zones to where Auto Scaling will put their next members.
 func (s *scene) narrowZones(b *bounds, a answer) (narrower bool) {
+	if len(b.zones) > 0 && !b.wide && len(a.Unplaced) > b.missed {
+		return s.widenZones(b)
+	}
+	if len(b.zones) == 0 {
+		b.missed = len(a.Unplaced)
+	}
 	asked := map[*group]map[string]int{}
 	for _, n := range a.New {
 		if g := a.of(n).group; g != nil && len(g.Zones) > 1 {
@@ -73,9 +79,27 @@ func (s *scene) narrowZones(b *bounds, a answer) (narrower bool) {
 		for _, z := range nextZones(g.Zones, g.perZone(), count) {
 			will[z]++
 		}
-		b.zones, narrower = with(b.zones, g, will), true
+		b.zones, b.asked, narrower = with(b.zones, g, will), with(b.asked, g, zones), true
 	}
 	return narrower
+}
+
+// widenZones lets groups grow by as many nodes as it takes for Auto Scaling to get to the zones that pods are bound to. What is
+// too much goes again when it has stayed empty.
+func (s *scene) widenZones(b *bounds) (wider bool) {
+	b.wide = true
+	for g, asked := range b.asked {
+		n := g.covering(asked, g.max-g.size)
+		if n <= 0 {
+			continue
+		}
+		will := map[string]int{}
+		for _, z := range nextZones(g.Zones, g.perZone(), n) {
+			will[z]++
+		}
+		b.zones[g], wider = will, true
+	}
+	return wider
 }
 
 // narrowPools shares what is left of a pool between its capacity types, the cheaper one first.
@@ -251,7 +275,7 @@ func (s *scene) closedGroups() string {
 			if text != "" {
 				text += "; "
 			}
-			text += "group " + g.Name + " gets its next nodes where Auto Scaling balances its zones: pods of one zone want a group of one"
+			text += "group " + g.Name + " gets its next nodes where Auto Scaling balances its zones: pods that are bound to a zone are better off with a group for each"
 		}
 	}
 	return text

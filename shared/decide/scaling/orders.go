@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ekspedite/ekspedite/shared/decide/packing"
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -180,6 +181,7 @@ func (s *scene) resize() {
 		s.resizes = append(s.resizes, plan.ResizeGroup{
 			Group: g.Name, AutoScalingGroup: g.AutoScalingGroup, From: g.Desired, To: to, Min: least, EKS: g.Kind == Managed, Why: s.whySize(g, to, base),
 		})
+		s.explainMore(g, to-base-g.adds)
 		if more := to - base; more > 0 {
 			o := Order{Group: g.Name, Pool: g.Pool, Spot: g.Spot, Count: more}
 			if len(g.Types) == 1 {
@@ -209,6 +211,19 @@ func (s *scene) leastSize(g *group) *int {
 		return &old.Min
 	}
 	return nil
+}
+
+// explainMore adds nodes that no pod has asked for to what is explained.
+func (s *scene) explainMore(g *group, more int) {
+	if more <= 0 {
+		return
+	}
+	kind := strings.Join(g.Types, "|")
+	for _, zone := range nextZones(g.Zones, g.perZone(), more) {
+		s.d.Explanation.New = append(s.d.Explanation.New, NewNode{
+			Group: g.Name, Pool: g.Pool, Type: kind, Zone: zone, Capacity: g.capacity(), Price: s.priceOf(kind, zone, g.capacity()), Why: "by " + cmp.Or(g.wants, "its least size"),
+		})
+	}
 }
 
 func (s *scene) whySize(g *group, to, base int) string {
@@ -252,7 +267,14 @@ func (s *scene) reservePools() {
 			s.note("reservation %s cannot be met: pool %s has no %s", r.Name, p.Name, r.Type)
 			continue
 		}
-		s.wish(p, p.groupName(of.kind, of.zone, of.spot), &wish{offer: of, count: missing, pods: []string{"reservation " + r.Name}})
+		name := p.groupName(of.kind, of.zone, of.spot)
+		s.wish(p, name, &wish{offer: of, count: missing, pods: []string{"reservation " + r.Name}})
+		for range missing {
+			s.d.Explanation.New = append(s.d.Explanation.New, NewNode{
+				Group: name, Pool: p.Name, Type: of.kind, Zone: of.zone, Capacity: capacityName(of.spot), Price: s.priceOf(of.kind, of.zone, capacityName(of.spot)),
+				Why: "by reservation " + r.Name,
+			})
+		}
 	}
 }
 

@@ -42,6 +42,9 @@ func (s *scene) readPools() {
 		case len(s.o.Market.Types) == 0:
 			p.why = "the market of machines could not be read"
 		default:
+			if len(p.Arch) == 0 { // images are built for what runs already: another processor is the owner's to allow
+				p.Arch = []string{s.archLike(p.like)}
+			}
 			p.zones = p.allowedZones()
 			p.kinds = s.allowedKinds(p)
 			if len(p.zones) == 0 {
@@ -60,6 +63,14 @@ func (s *scene) readPools() {
 		}
 		s.pool[p.Name], s.pools = p, append(s.pools, p)
 	}
+}
+
+// archLike is the processor of a group's machines.
+func (s *scene) archLike(g *group) string {
+	if m, ok := s.machines[slices.Concat(g.Types, []string{""})[0]]; ok {
+		return m.Arch
+	}
+	return archOf(g)
 }
 
 // allowedZones are those that the pool may use and that there are subnets in.
@@ -97,7 +108,7 @@ func (p *pool) allows(m fleet.MachineType) bool {
 		return false
 	case len(p.Categories) > 0 && !slices.Contains(p.Categories, category(family)):
 		return false
-	case len(p.Arch) > 0 && !slices.Contains(p.Arch, m.Arch):
+	case !slices.Contains(p.Arch, m.Arch):
 		return false
 	case p.MinVCPUs > m.VCPUs, p.MaxVCPUs > 0 && p.MaxVCPUs < m.VCPUs:
 		return false

@@ -19,6 +19,11 @@ type target struct {
 type bounds struct {
 	// zones are how many nodes more Auto Scaling would put into each zone of a group of several.
 	zones map[*group]map[string]int
+	// asked is what the zones were asked for before, missed how many pods had no room then: where the bound keeps pods from the
+	// only zone that they may be in, the group grows until Auto Scaling gets there (wide).
+	asked  map[*group]map[string]int
+	missed int
+	wide   bool
 	// nodes, cpu and memory are what is left of a pool for one capacity type; a pool that is not there has its own limits.
 	pools map[target]limits
 	// offers are the only groups that a pool may use; nil is all.

@@ -100,6 +100,9 @@ func (s *scene) idle(uses map[string]int) (out []candidate) {
 }
 
 func (s *scene) keep(n *node, why string) {
+	if slices.ContainsFunc(s.d.Explanation.Kept, func(k KeptNode) bool { return k.Node == n.Name }) {
+		return
+	}
 	s.d.Explanation.Kept = append(s.d.Explanation.Kept, KeptNode{Node: n.Name, Why: why})
 }
 

@@ -41,6 +41,7 @@ func (s *scene) sleep() {
 				s.keep(c.node, why)
 				continue
 			}
+			c.closed = "its group sleeps in window " + g.asleep // for the pods that wait
 			s.giveUp(c, fleet.ReasonSchedule, fmt.Sprintf("group %s sleeps in window %s", g.Name, g.asleep))
 			excess--
 		}
