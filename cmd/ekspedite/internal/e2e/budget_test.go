@@ -104,6 +104,14 @@ func TestABudgetHoldsUntilTheGraceRunsOut(t *testing.T) {
 	if len(distinct) != 1 {
 		t.Errorf("%d drains were reported, one is wanted", len(distinct))
 	}
+	t.Run("removals", func(t *testing.T) {
+		removals(t, s, v, client)
+		q.empty(t, "ekspedite-interruption", time.Minute)
+		q.empty(t, "ekspedite-interruption-dlq", time.Second)
+	})
+	for _, d := range c.IAM.Denied() {
+		t.Errorf("denied: %+v", d)
+	}
 }
 
 // drained tells whether a run is a drain of the instance. That the policy ignores a recommendation is reported, too.

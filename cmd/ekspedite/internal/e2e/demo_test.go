@@ -31,16 +31,20 @@ func TestDemo(t *testing.T) {
 
 // rare are the grants that the demo does not use, with what does.
 var rare = map[string]string{
-	"RejectToDeadLetters sqs:SendMessage":                                "bad input: TestBadInputEndsWhereItShould, TestWrongSpecNamesAllMistakes",
-	"ReleaseMessages sqs:ChangeMessageVisibility":                        "a call that fails: the tests of package handler",
-	"SendOrBury sqs:SendMessage":                                         "the schedule's own role: the first sweep is after 15 minutes",
-	"ReplaceNodes autoscaling:CompleteLifecycleAction":                   "groups with a lifecycle hook: the tests of package work/interruption",
-	"ReplaceNodes autoscaling:RecordLifecycleActionHeartbeat":            "as above",
-	"ReplaceSelfManagedNodes autoscaling:DetachInstances":                "groups that are not EKS's; the demo has none",
-	"ReplaceSelfManagedNodes autoscaling:CompleteLifecycleAction":        "as above",
-	"ReplaceSelfManagedNodes autoscaling:RecordLifecycleActionHeartbeat": "as above",
-	"Trace xray:PutTraceSegments":                                        "Lambda itself, on AWS",
-	"Trace xray:PutTelemetryRecords":                                     "Lambda itself, on AWS",
+	"RejectToDeadLetters sqs:SendMessage":                                    "bad input: TestBadInputEndsWhereItShould, TestWrongSpecNamesAllMistakes",
+	"ReleaseMessages sqs:ChangeMessageVisibility":                            "a call that fails: the tests of package handler",
+	"SendOrBury sqs:SendMessage":                                             "the schedule's own role: the first sweep is after 15 minutes",
+	"ReplaceNodes autoscaling:CompleteLifecycleAction":                       "groups with a lifecycle hook: the tests of package work/interruption",
+	"ReplaceNodes autoscaling:RecordLifecycleActionHeartbeat":                "as above",
+	"ReplaceSelfManagedNodes autoscaling:DetachInstances":                    "groups that are not EKS's; the demo has none",
+	"ReplaceSelfManagedNodes autoscaling:CompleteLifecycleAction":            "as above",
+	"ReplaceSelfManagedNodes autoscaling:RecordLifecycleActionHeartbeat":     "as above",
+	"RemoveNodes autoscaling:TerminateInstanceInAutoScalingGroup":            "nobody gives up a node in the demo: TestABudgetHoldsUntilTheGraceRunsOut/removals",
+	"FindGroups autoscaling:DescribeAutoScalingGroups":                       "as above",
+	"RemoveSelfManagedNodes autoscaling:TerminateInstanceInAutoScalingGroup": "groups that are not EKS's; the demo has none",
+	"RemoveNodesOfPools ec2:TerminateInstances":                              "machines without a group: the tests of packages awscloud and work/interruption",
+	"Trace xray:PutTraceSegments":                                            "Lambda itself, on AWS",
+	"Trace xray:PutTelemetryRecords":                                         "Lambda itself, on AWS",
 }
 
 // elsewhere are the roles whose grants other tests hold to their use: the cluster function's all of package work/cluster, the
