@@ -81,7 +81,7 @@ func newBulk(w *world, classes []int, usable func(opt int) bool) *bulk {
 	b.order = slices.DeleteFunc(b.order, func(s int) bool { return len(b.fits[s]) == 0 })
 	b.pruneAcross()
 	for i := range w.pools {
-		b.limited = b.limited || w.pools[i].nodes < unlimited || w.pools[i].cpu < unlimited || w.pools[i].memory < unlimited
+		b.limited = b.limited || w.bounded(i)
 	}
 	b.fill.init(b)
 	return b
@@ -99,11 +99,11 @@ func (b *bulk) merge(classes []int, narrow func(*vec) vec) {
 			continue
 		}
 		c := b.w.x.classes[ci]
-		k, caps := key{narrow(&c.d), c.filter}, b.w.limits(c)
+		k, caps := key{narrow(&c.d), b.w.preferred(c)}, b.w.limits(c)
 		i := slices.IndexFunc(known[k], func(i int) bool { return slices.Equal(b.classes[i].caps, caps) })
 		if i < 0 {
 			known[k] = append(known[k], len(b.classes))
-			b.classes = append(b.classes, bulkClass{filter: c.filter, d: k.d, caps: caps})
+			b.classes = append(b.classes, bulkClass{filter: k.filter, d: k.d, caps: caps})
 			i = len(known[k]) - 1
 		}
 		m := &b.classes[known[k][i]]
@@ -163,7 +163,7 @@ func (b *bulk) pruneAcross() {
 	}
 	for _, s := range b.order {
 		for _, of := range b.order {
-			if s == of || len(b.bySig[of]) == 0 || !within(s, of) {
+			if s == of || len(b.bySig[of]) == 0 || b.w.bounded(b.w.sigs[of].pool) || !within(s, of) {
 				continue
 			}
 			b.bySig[s] = slices.DeleteFunc(b.bySig[s], func(i int) bool {
@@ -177,8 +177,11 @@ func (b *bulk) pruneAcross() {
 	b.order = slices.DeleteFunc(b.order, func(s int) bool { return len(b.bySig[s]) == 0 })
 }
 
-// limits are a class's constraints on its host, for bulk: anti-affinity, its own and that of others, topology spread over
-// hosts, and host ports.
+// wishShare: of so many pods that would rather be on hosts of their own, one host gets one.
+const wishShare = 10
+
+// limits are a class's constraints on its host, for bulk: anti-affinity, its own and that of others, and topology spread over
+// hosts.
 func (w *world) limits(c *class) (out []limit) {
 	at := func(g int) *limit {
 		for i := range out {
@@ -211,9 +214,20 @@ func (w *world) limits(c *class) (out []limit) {
 			}
 		}
 	}
-	for _, p := range c.demand.HostPorts { // a group of its own for each port, below all others
-		l := at(-1 - int(p.Port))
-		l.member, l.most = true, 1
+	// Wishes for other hosts hold as far as a tenth of the pods a host goes: a node for each would be dear.
+	wish := func(g int) {
+		if w.x.groups[g].key == fleet.LabelHostname && c.memberOf(g) {
+			l := at(g)
+			l.member, l.most = true, min(l.most, (len(c.pods)+wishShare-1)/wishShare)
+		}
+	}
+	for _, t := range c.terms.spread {
+		if t.soft && !w.x.p.Options.IgnorePreferences {
+			wish(t.group)
+		}
+	}
+	for _, g := range c.terms.dislikes {
+		wish(g)
 	}
 	return out
 }

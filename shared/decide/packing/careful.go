@@ -2,6 +2,7 @@ package packing
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -30,7 +31,7 @@ func (w *world) best(ci int, v *view) *node {
 	c := w.x.classes[ci]
 	var best *node
 	most := 0
-	wish := w.wishes(c)
+	wish := w.wishes(c, v)
 	for _, n := range w.nodes {
 		if n.closed || !fits(w.x.dims.n, &c.d, &n.left) || !w.admits(n, c.filter) || w.clash(c, n) != "" || v.miss(n.domain) != "" {
 			continue
@@ -38,7 +39,7 @@ func (w *world) best(ci int, v *view) *node {
 		if !wish {
 			return n
 		}
-		if score := w.score(c, n); best == nil || score > most {
+		if score := v.score(n.labels, n.name, n.domain); best == nil || score > most {
 			best, most = n, score
 		}
 	}
@@ -55,6 +56,9 @@ func (w *world) clash(c *class, n *node) string {
 	if len(c.demand.HostPorts) == 0 || n == nil {
 		return ""
 	}
+	if n.option >= 0 && c.takes(w.sigs[w.opts[n.option].sig].ports) {
+		return "a DaemonSet takes one of its host ports"
+	}
 	for _, p := range n.on {
 		for _, a := range w.x.classes[p.class].demand.HostPorts {
 			for _, b := range c.demand.HostPorts {
@@ -65,6 +69,18 @@ func (w *world) clash(c *class, n *node) string {
 		}
 	}
 	return ""
+}
+
+// takes tells whether a class wants any of some ports.
+func (c *class) takes(ports []fleet.HostPort) bool {
+	for _, a := range ports {
+		for _, b := range c.demand.HostPorts {
+			if samePort(a, b) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func samePort(a, b fleet.HostPort) bool {
@@ -100,24 +116,19 @@ func (w *world) open(ci int, v *view) *node {
 		return nil
 	}
 	wait := min(w.waiting(ci), w.perNode(c))
+	dearer := w.suits(c, v)
 	best, least := -1, 0.0
-	missed := make([]int8, len(w.sigs)) // by signature: what its domains and filter say
 	for i := range w.opts {
 		o := &w.opts[i]
-		if missed[o.sig] == 0 {
-			missed[o.sig] = 1
-			if s := &w.sigs[o.sig]; !s.admits(w.x, c.filter) || v.miss(s.domain) != "" {
-				missed[o.sig] = -1
-			}
-		}
-		if missed[o.sig] < 0 {
+		if dearer[o.sig] < 0 {
 			continue
 		}
 		k := times(w.x.dims.n, &c.d, &o.room, wait)
 		if k == 0 || !w.may(i) {
 			continue
 		}
-		if price := o.price / float64(k); best < 0 || w.tier(i, best) > 0 || w.tier(i, best) == 0 && price < least {
+		price := o.price / float64(k) * (1 + dearer[o.sig])
+		if best < 0 || w.tier(i, best) > 0 || w.tier(i, best) == 0 && price < least {
 			best, least = i, price
 		}
 	}
@@ -125,6 +136,31 @@ func (w *world) open(ci int, v *view) *node {
 		return nil
 	}
 	return w.add(best)
+}
+
+// suits says of each signature whether a new node of it suits a class: negative if it may not be there, and else how much dearer it
+// counts as than the one that its preferences like best, as a part of its price.
+func (w *world) suits(c *class, v *view) []float64 {
+	out, most := make([]float64, len(w.sigs)), math.Inf(-1)
+	for i := range w.sigs {
+		s := &w.sigs[i]
+		if !s.admits(w.x, c.filter) || c.takes(s.ports) || v.miss(s.domain) != "" {
+			out[i] = math.NaN()
+			continue
+		}
+		if w.wishes(c, v) {
+			out[i] = float64(v.score(s.labels, newName, s.domain))
+		}
+		most = max(most, out[i])
+	}
+	for i := range out {
+		if math.IsNaN(out[i]) {
+			out[i] = -1
+		} else {
+			out[i] = min(weightMost, weightOfPrice*(most-out[i]))
+		}
+	}
+	return out
 }
 
 // tier compares two options by what comes before the price: greater is better.

@@ -89,6 +89,7 @@ type index struct {
 type daemon struct {
 	filter int
 	d      vec
+	ports  []fleet.HostPort
 }
 
 // newIndex reads a problem.
@@ -287,7 +288,7 @@ var daemonTolerations = []fleet.Toleration{
 }
 
 func (x *index) daemon(d *fleet.Daemon) daemon {
-	return daemon{x.filterOf(filterFor(&d.Demand, slices.Concat(d.Tolerations, daemonTolerations))), x.dims.of(&d.Demand)}
+	return daemon{x.filterOf(filterFor(&d.Demand, slices.Concat(d.Tolerations, daemonTolerations))), x.dims.of(&d.Demand), d.Demand.HostPorts}
 }
 
 // filterOf finds or makes a filter.
@@ -315,6 +316,13 @@ func (x *index) filterOf(f filter) int {
 func (x *index) pinned(f int, key, value string) int {
 	narrow := x.filters[f]
 	narrow.pinKey, narrow.pin = key, value
+	return x.filterOf(narrow)
+}
+
+// narrowed is a filter with one more term that must hold.
+func (x *index) narrowed(f int, term fleet.NodeTerm) int {
+	narrow := x.filters[f]
+	narrow.places = append(slices.Clone(narrow.places), []fleet.NodeTerm{term})
 	return x.filterOf(narrow)
 }
 

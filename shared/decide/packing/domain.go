@@ -26,7 +26,11 @@ func (w *world) sort(classes []int) (out sorted) {
 		case kindCareful:
 			out.careful = append(out.careful, ci)
 		case kindSpread:
-			out.simple = append(out.simple, d.spread(ci, key)...)
+			if parts := d.spread(ci, key); parts != nil {
+				out.simple = append(out.simple, parts...)
+			} else {
+				out.careful = append(out.careful, ci)
+			}
 		case kindTogether:
 			if part := d.together(ci, key); part >= 0 {
 				out.simple = append(out.simple, part)
@@ -51,9 +55,15 @@ type domainPlan struct {
 func (w *world) newDomains(classes []int) *domainPlan {
 	d := &domainPlan{w: w, carried: map[int]bool{}, counts: map[int]map[string]int{}, home: map[int]string{}, load: map[string]int{}}
 	for _, ci := range classes {
-		for _, t := range w.x.classes[ci].terms.spread {
+		c := w.x.classes[ci]
+		for _, t := range c.terms.spread {
 			if key := w.x.groups[t.group].key; key != fleet.LabelHostname && !(t.soft && w.x.p.Options.IgnorePreferences) {
 				d.carried[t.group] = true
+			}
+		}
+		for _, g := range c.terms.dislikes { // a wish for other domains is met by balance as well
+			if w.x.groups[g].key != fleet.LabelHostname && c.memberOf(g) {
+				d.carried[g] = true
 			}
 		}
 	}
@@ -78,10 +88,8 @@ func (d *domainPlan) kind(ci int) (key string, kind domainKind) {
 			return "", kindCareful
 		}
 	}
-	for _, p := range c.demand.HostPorts {
-		if p.IP != "" {
-			return "", kindCareful
-		}
+	if len(c.demand.HostPorts) > 0 || len(c.terms.likes) > 0 {
+		return "", kindCareful
 	}
 	for _, g := range c.terms.anti {
 		if keyOf(g) != fleet.LabelHostname {
@@ -126,11 +134,13 @@ func (d *domainPlan) kind(ci int) (key string, kind domainKind) {
 }
 
 // spread splits a class into parts, one for each domain, so that every group that it is counted in stays balanced. What does not
-// divide evenly goes where the class is hosted for the least.
+// divide evenly goes where the class is hosted for the least. Without a domain there are no parts, unless the class does not care.
 func (d *domainPlan) spread(ci int, key string) (parts []int) {
 	c := d.w.x.classes[ci]
 	places := d.w.places(c, key)
-	if len(places) == 0 {
+	if len(places) == 0 && c.hardSpread() {
+		return nil
+	} else if len(places) == 0 {
 		return []int{ci}
 	}
 	var groups []int
@@ -161,6 +171,11 @@ func (d *domainPlan) spread(ci int, key string) (parts []int) {
 		}
 	}
 	return parts
+}
+
+// hardSpread tells whether a class has a topology spread constraint that must hold.
+func (c *class) hardSpread() bool {
+	return slices.ContainsFunc(c.terms.spread, func(t spreadTerm) bool { return !t.soft })
 }
 
 // before tells whether the next pod of some groups should rather go to a than to b.
@@ -284,4 +299,10 @@ func (w *world) split(ci int, key, value string, pods []int) int {
 	}
 	w.next[ci] = len(w.x.classes[ci].pods) // the parts have them
 	return id
+}
+
+// unpin lets a part go wherever the class may.
+func (w *world) unpin(ci int) {
+	c := w.x.classes[ci]
+	c.filter, c.unpinned = c.base(), -1
 }

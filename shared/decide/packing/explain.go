@@ -75,14 +75,20 @@ func (w *world) nearest(ci int) string {
 
 // lack is what of a class's demand a room falls short of, relative to the demand, and in words; "" if it fits.
 func (w *world) lack(c *class, room *vec) (most float64, text string) {
-	for i := range w.x.dims.n {
-		if c.d[i] > room[i] {
-			if short := (c.d[i] - room[i]) / c.d[i]; text == "" || short > most {
-				most, text = short, fmt.Sprintf("%s of %s are wanted, %s are left", amount(i, c.d[i]), w.x.dims.name(i), amount(i, max(0, room[i])))
-			}
+	return lackOf(w.x.dims, &c.d, room)
+}
+
+func lackOf(x *dims, d, room *vec) (most float64, text string) {
+	worst := -1
+	for i := range x.n {
+		if short := (d[i] - room[i]) / d[i]; d[i] > room[i] && (worst < 0 || short > most) {
+			worst, most = i, short
 		}
 	}
-	return most, text
+	if worst < 0 {
+		return 0, ""
+	}
+	return most, fmt.Sprintf("%s of %s are wanted, %s are there", amount(worst, d[worst]), x.name(worst), amount(worst, max(0, room[worst])))
 }
 
 // amount prints an amount in the units in which people write it.

@@ -44,22 +44,26 @@ func meetsAny(terms []fleet.NodeTerm, labels map[string]string, name string) boo
 	if terms == nil {
 		return true
 	}
-	return slices.ContainsFunc(terms, func(t fleet.NodeTerm) bool {
-		if len(t.Labels) == 0 && len(t.Fields) == 0 {
+	for i := range terms {
+		if meetsTerm(&terms[i], labels, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func meetsTerm(t *fleet.NodeTerm, labels map[string]string, name string) bool {
+	for _, r := range t.Labels {
+		if !meets(labels, r) {
 			return false
 		}
-		for _, r := range t.Labels {
-			if !meets(labels, r) {
-				return false
-			}
+	}
+	for _, r := range t.Fields {
+		if r.Key != fieldName || !holds(r, name, name != "") {
+			return false
 		}
-		for _, r := range t.Fields {
-			if r.Key != fieldName || !holds(r, name, name != "") {
-				return false
-			}
-		}
-		return true
-	})
+	}
+	return len(t.Labels)+len(t.Fields) > 0
 }
 
 // selects tells whether a selector selects a pod of these labels.

@@ -1,80 +1,147 @@
 package packing
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
-// DefaultEffort is how many rounds of repacking Solve makes by default.
+// DefaultEffort is how hard Solve searches by default.
 const DefaultEffort = 8
 
 // Solve places the pods of a problem.
 func Solve(p Problem) Solution {
 	x := newIndex(&p)
 	x.members()
-	w := newWorld(x)
 	var open []int
 	for i, c := range x.classes {
 		if len(c.pods) > 0 && c.refused == "" {
 			open = append(open, i)
 		}
 	}
-	kinds := w.sort(w.inOrder(open))
+	classes := len(x.classes)
+	w := newWorld(x)
+	open = w.inOrder(open)
+	w.place(open)
+	if bands := x.bands(open); len(bands) > 1 && w.left(open) {
+		// Not all fit, and some matter more than others: these come first, by themselves.
+		x.classes = x.classes[:classes]
+		w = newWorld(x)
+		for _, band := range bands {
+			w.place(band)
+		}
+	}
+	w.rightSize()
+	w.diversify()
+	return w.solution()
+}
+
+// bands divides classes, which are in order, by their priority.
+func (x *index) bands(classes []int) (bands [][]int) {
+	for i, ci := range classes {
+		if i == 0 || x.classes[ci].priority != x.classes[classes[i-1]].priority {
+			bands = append(bands, nil)
+		}
+		bands[len(bands)-1] = append(bands[len(bands)-1], ci)
+	}
+	return bands
+}
+
+// left tells whether anything of some classes, or of the parts that they were split into, waits.
+func (w *world) left(classes []int) bool {
+	for _, ci := range classes {
+		for _, pod := range w.x.classes[ci].pods {
+			if w.at[pod] < 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// place places classes: onto the nodes that there are, then on new ones in bulk, and what is not so simple pod by pod.
+func (w *world) place(classes []int) {
+	kinds := w.sort(classes)
 	w.useRoom(kinds.simple)
 	for _, usable := range w.tiers() {
-		w.inBulk(kinds.simple, usable)
+		for w.inBulk(kinds.simple, usable) { // again, where a pool's limit has made room for others
+		}
 	}
-	w.carefully(kinds.careful)
-	return w.solution()
+	for _, ci := range kinds.simple {
+		if w.waiting(ci) > 0 {
+			w.unpin(ci)
+			kinds.careful = append(kinds.careful, ci)
+		}
+	}
+	w.carefully(w.inOrder(kinds.careful))
 }
 
 // tiers are the options by what comes before their price: pools of a greater weight first, and what was short lately after all
 // that was not.
 func (w *world) tiers() (out []func(opt int) bool) {
-	type tier struct {
-		short  bool
-		weight int
+	type tier struct{ short, weight int }
+	of := func(o *option) tier {
+		if o.short {
+			return tier{1, o.weight}
+		}
+		return tier{0, o.weight}
 	}
 	var all []tier
 	for i := range w.opts {
-		all = append(all, tier{w.opts[i].short, w.opts[i].weight})
-	}
-	slices.SortFunc(all, func(a, b tier) int {
-		if a.short != b.short {
-			if b.short {
-				return -1
-			}
-			return 1
+		if t := of(&w.opts[i]); !slices.Contains(all, t) {
+			all = append(all, t)
 		}
-		return b.weight - a.weight
-	})
-	for _, t := range slices.Compact(all) {
-		out = append(out, func(opt int) bool { return w.opts[opt].short == t.short && w.opts[opt].weight == t.weight })
+	}
+	slices.SortFunc(all, func(a, b tier) int { return cmp.Or(cmp.Compare(a.short, b.short), cmp.Compare(b.weight, a.weight)) })
+	for _, t := range all {
+		out = append(out, func(opt int) bool { return of(&w.opts[opt]) == t && w.may(opt) })
 	}
 	return out
 }
 
-// inBulk packs what waits of simple classes onto new nodes of some options.
-func (w *world) inBulk(classes []int, usable func(opt int) bool) {
+// inBulk packs what waits of simple classes onto new nodes of some options. It tells whether trying again could help.
+func (w *world) inBulk(classes []int, usable func(opt int) bool) (again bool) {
 	b := newBulk(w, classes, usable)
 	if len(b.classes) == 0 || len(b.opts) == 0 {
-		return
+		return false
 	}
-	for _, n := range b.pack() {
-		to := w.add(b.opts[n.opt].opt)
-		for _, p := range n.on {
-			b.unpack(p, to)
+	nodes := b.pack()
+	targets := make([]*node, len(nodes))
+	for i := range nodes {
+		targets[i] = w.add(b.opts[nodes[i].opt].opt)
+	}
+	// Those who limit whom they share a host with choose first: others of one class are not all the same to them.
+	for _, first := range []bool{true, false} {
+		for i := range nodes {
+			for _, p := range nodes[i].on {
+				b.unpack(p, targets[i], first)
+			}
 		}
 	}
+	return b.limited && len(nodes) > 0
 }
 
-// unpack puts pods of a merged class onto a node.
-func (b *bulk) unpack(p pile, to *node) {
-	for _, ci := range b.classes[p.class].classes {
-		if k := min(p.n, b.w.waiting(ci)); k > 0 {
-			b.w.put(ci, to, k)
-			p.n -= k
+// unpack puts pods of a merged class onto a node: those that limit their hosts, or the others. Of classes that were merged it
+// takes the one of which most wait; what the node's pods would not be with is left for others to place.
+func (b *bulk) unpack(p pile, to *node, limiting bool) {
+	w := b.w
+	skip := map[int]bool{}
+	for p.n > 0 {
+		best, most := -1, 0
+		for _, ci := range b.classes[p.class].classes {
+			if n := w.waiting(ci); n > most && !skip[ci] && w.crowds(w.x.classes[ci]) == limiting {
+				best, most = ci, n
+			}
 		}
-		if p.n == 0 {
+		if best < 0 {
 			return
 		}
+		k := min(p.n, most, w.crowdRoom(best, to))
+		if k == 0 {
+			skip[best] = true
+			continue
+		}
+		w.put(best, to, k)
+		p.n -= k
 	}
 }
 
@@ -93,38 +160,4 @@ func (w *world) carefully(classes []int) {
 		}
 		classes = left
 	}
-}
-
-// solution reads off what was placed.
-func (w *world) solution() Solution {
-	existing := len(w.x.p.Nodes)
-	s := Solution{Placed: w.at}
-	for _, n := range w.nodes[existing:] {
-		o := &w.opts[n.option]
-		s.New = append(s.New, NewNode{Pool: o.pool, Type: o.typ, Offering: o.offering})
-		s.Price += o.price
-	}
-	why := map[int]string{}
-	for ci, c := range w.x.classes {
-		for _, pod := range c.pods[w.next[ci]:] {
-			u := Unplaced{Pod: pod, Refused: c.refused}
-			if u.Refused == "" {
-				if why[ci] == "" {
-					why[ci] = w.nearest(ci)
-				}
-				u.Reason = why[ci]
-			} else {
-				u.Reason = "the planner does not handle " + c.refused
-			}
-			s.Unplaced = append(s.Unplaced, u)
-		}
-	}
-	slices.SortFunc(s.Unplaced, func(a, b Unplaced) int { return a.Pod - b.Pod })
-	for pod, at := range w.at {
-		if at >= existing {
-			n := &s.New[at-existing]
-			n.Pods = append(n.Pods, pod)
-		}
-	}
-	return s
 }

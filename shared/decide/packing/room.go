@@ -57,16 +57,41 @@ func (w *world) roomFor(ci int, n *node) int {
 			}
 		}
 	}
-	for _, t := range c.terms.spread {
-		if t.soft || w.x.groups[t.group].key != fleet.LabelHostname {
-			continue
+	return min(k, w.crowdRoom(ci, n))
+}
+
+// crowds tells whether a class limits how many pods of a group there are on its host.
+func (w *world) crowds(c *class) bool {
+	return slices.ContainsFunc(c.terms.spread, func(t spreadTerm) bool {
+		return !t.soft && w.x.groups[t.group].key == fleet.LabelHostname
+	})
+}
+
+// crowdRoom is how many pods of a class a node may have more by the topology spread over hosts of the class, and by that of those
+// who are there: the scheduler asks only whoever comes, but who has come might have to come again.
+func (w *world) crowdRoom(ci int, n *node) int {
+	if len(w.crowd) == 0 {
+		return unlimited
+	}
+	c, k := w.x.classes[ci], unlimited
+	limit := func(of *class) {
+		for _, t := range of.terms.spread {
+			if t.soft || w.x.groups[t.group].key != fleet.LabelHostname {
+				continue
+			}
+			rest := t.maxSkew - w.members(n, t.group)
+			switch {
+			case c.memberOf(t.group):
+				k = min(k, max(rest, 0))
+			case rest < 0 && of == c:
+				k = 0
+			}
 		}
-		rest := t.maxSkew - w.members(n, t.group)
-		if rest < 0 {
-			return 0
-		}
-		if c.memberOf(t.group) {
-			k = min(k, rest)
+	}
+	limit(c)
+	for _, p := range n.on {
+		if o := w.x.classes[p.class]; o != c && len(o.terms.spread) > 0 {
+			limit(o)
 		}
 	}
 	return k

@@ -26,7 +26,8 @@ type sig struct {
 	labels   map[string]string
 	taints   []fleet.Taint
 	daemons  vec
-	passes   []int8 // by filter: 0 not asked yet, 1 passes, -1 does not
+	ports    []fleet.HostPort // that daemons take
+	passes   []int8           // by filter: 0 not asked yet, 1 passes, -1 does not
 }
 
 // capacityLabels are those by which pods of EKS and of Karpenter select.
@@ -104,6 +105,7 @@ func (x *index) sig(pool int, t *Type, o Offering) sig {
 	for _, d := range x.daemons {
 		if x.filters[d.filter].passes(labels, p.Taints, newName) {
 			s.daemons.take(x.dims.n, &d.d, -1)
+			s.ports = append(s.ports, d.ports...)
 		}
 	}
 	return s

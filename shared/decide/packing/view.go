@@ -13,6 +13,14 @@ type view struct {
 	first    bool // a pod of the class satisfies its own affinity
 	anti     []domains
 	repelled []domains // where pods are that keep members of a group of ours off
+	wishes   []wish
+}
+
+// wish is a preference about other pods: a domain where there is one of them counts weight, each further one more if each.
+type wish struct {
+	domains
+	weight int
+	each   bool
 }
 
 type domains struct {
@@ -65,7 +73,30 @@ func (w *world) viewOf(ci int) *view {
 			v.repelled = append(v.repelled, w.domains(g, set[c], func(o *class) bool { return set[o] }))
 		}
 	}
+	v.addWishes()
 	return v
+}
+
+// softWeight is what one pod more in a domain counts against it under a ScheduleAnyway constraint with maxSkew 1.
+const softWeight = 10
+
+func (v *view) addWishes() {
+	w, c := v.w, v.c
+	add := func(g, weight int, each bool) {
+		member := func(o *class) bool { return o.memberOf(g) }
+		v.wishes = append(v.wishes, wish{w.domains(g, c.memberOf(g), member), weight, each})
+	}
+	for i, g := range c.terms.likes {
+		add(g, c.demand.PreferredAffinity[i].Weight, false)
+	}
+	for i, g := range c.terms.dislikes {
+		add(g, -c.demand.PreferredAntiAffinity[i].Weight, false)
+	}
+	for _, t := range c.terms.spread {
+		if t.soft && !w.x.p.Options.IgnorePreferences {
+			add(t.group, -max(1, softWeight/t.maxSkew), true)
+		}
+	}
 }
 
 // count counts the pods of some classes on a node.
@@ -202,5 +233,8 @@ func (v *view) placed(n *node) {
 	}
 	for i := range v.repelled {
 		note(&v.repelled[i])
+	}
+	for i := range v.wishes {
+		note(&v.wishes[i].domains)
 	}
 }

@@ -39,8 +39,9 @@ type world struct {
 	// crowd is how many members of a group that are to be spread over hosts one host may have.
 	crowd map[int]int
 
-	known   map[placesOf][]place
-	oneTerm []fleet.NodeTerm // scratch
+	known map[placesOf][]place
+	// prices are the options of each signature by price, once anybody has asked.
+	prices [][]int
 }
 
 // poolRoom is what may still be added to a pool.
@@ -183,6 +184,12 @@ func (w *world) add(opt int) *node {
 	n := &node{id: len(w.nodes), name: newName + itoa(len(w.nodes)), labels: w.sigs[o.sig].labels, taints: w.sigs[o.sig].taints, left: o.room, option: opt, existing: -1}
 	w.nodes = append(w.nodes, n)
 	return n
+}
+
+// bounded tells whether a pool has limits.
+func (w *world) bounded(pool int) bool {
+	p := &w.x.p.Pools[pool]
+	return p.MaxNodes > 0 || p.MaxCPU > 0 || p.MaxMemory > 0
 }
 
 // may tells whether an option's pool may have another node of it.
