@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -18,7 +19,7 @@ func TestDesire(t *testing.T) {
 	ctx := context.Background()
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	l := &Ledger{Store: &Memory{}, Now: func() time.Time { return at }}
-	if p, err := l.Policy(ctx, demo); err != nil || p != fleet.DefaultPolicy() {
+	if p, err := l.Policy(ctx, demo); err != nil || !reflect.DeepEqual(p, fleet.DefaultPolicy()) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	policy := fleet.DefaultPolicy()
@@ -45,7 +46,7 @@ func TestDesire(t *testing.T) {
 			t.Errorf("after %s: %+v, %v", c.id, d, err)
 		}
 	}
-	if p, err := l.Policy(ctx, demo); err != nil || p != policy {
+	if p, err := l.Policy(ctx, demo); err != nil || !reflect.DeepEqual(p, policy) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if names, err := l.Clusters(ctx); err != nil || !slices.Equal(names, []fleet.ClusterID{demo}) {
