@@ -45,6 +45,7 @@ func TestEKSChildren(t *testing.T) {
 	t.Run("node group remote access", s.remoteAccess)
 	t.Run("node group capacity block", s.capacityBlock)
 	t.Run("node group refusals", s.refusals)
+	t.Run("node group sizes", s.sizes)
 }
 
 func (s *eksChildren) trusting(c *iam.Client, name, service string, actions ...string) string {
