@@ -36,6 +36,7 @@ func TestHelp(t *testing.T) {
 	}
 	visit(clusterCommand())
 	visit(runsCommand())
+	visit(scaleCommand())
 }
 
 const wrong = `apiVersion: eksctl.io/v1alpha5
