@@ -90,6 +90,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 		host.Serve = c.https.serve
 	}
 	s.Lambda = lambda.New(w, roles, s.Logs, queues{s.SQS}, host)
+	s.Logs.SendTo(s.Lambda)
 	s.EventBridge = eventbridge.New(w, watchedQueues{s.SQS, c.events}, watchedFunctions{s.Lambda, c.events}, s.Logs, roles, eventbridge.Faults{Duplicate: f.Duplicate, Delay: f.Delay})
 	s.EventBridge.Watch(func(bus string, event []byte) {
 		c.events.add(seen{Time: time.Now(), Kind: "event", Bus: bus, Event: event})
@@ -117,7 +118,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 }
 
 func (s *Regional) apis() []*wire.Service {
-	return []*wire.Service{s.SQS.API(), s.Logs.API(), s.Lambda.API(), s.EventBridge.API(), s.Scheduler.API(), s.DynamoDB.API(),
+	return []*wire.Service{s.SQS.API(), s.Logs.API(), s.Logs.AlarmAPI(), s.Lambda.API(), s.EventBridge.API(), s.Scheduler.API(), s.DynamoDB.API(),
 		s.EC2.API(), s.AutoScaling.API(), s.EKS.API(), s.KMS.API(), s.ServiceQuotas.API(), s.SSM.API(), s.ELB.API(), s.CodePipeline.API()}
 }
 

@@ -182,23 +182,30 @@ const (
 	actionInvokeURL = "lambda:InvokeFunctionUrl"
 )
 
-// InvokeFor queues an event that a service such as events.amazonaws.com sends on behalf of a resource, if the function's
-// resource policy lets it.
-func (s *Service) InvokeFor(servicePrincipal, sourceARN, functionARN string, payload []byte) error {
+// MayInvokeFor tells whether a function's resource policy lets a service such as events.amazonaws.com call it on behalf of a
+// resource.
+func (s *Service) MayInvokeFor(servicePrincipal, sourceARN, functionARN string) error {
 	f, err := s.find(functionARN)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	ok := false
+	defer s.mu.Unlock()
 	for _, p := range f.permissions {
-		ok = ok || p.action == actionInvoke && !p.viaURL && p.principal == servicePrincipal && (p.sourceARN == "" || glob(p.sourceARN, sourceARN)) && (p.sourceAccount == "" || p.sourceAccount == s.w.Account)
+		if p.action == actionInvoke && !p.viaURL && p.principal == servicePrincipal && (p.sourceARN == "" || glob(p.sourceARN, sourceARN)) &&
+			(p.sourceAccount == "" || p.sourceAccount == s.w.Account) {
+			return nil
+		}
 	}
-	s.mu.Unlock()
-	if !ok {
-		return wire.Errf("AccessDeniedException", "User: %s is not authorized to perform: lambda:InvokeFunction on resource: %s because no resource-based policy allows the lambda:InvokeFunction action", servicePrincipal, s.ARN(functionName(functionARN))).WithStatus(http.StatusForbidden)
+	return wire.Errf("AccessDeniedException", "User: %s is not authorized to perform: lambda:InvokeFunction on resource: %s because no resource-based policy allows the lambda:InvokeFunction action", servicePrincipal, s.ARN(functionName(functionARN))).WithStatus(http.StatusForbidden)
+}
+
+// InvokeFor queues an event that a service sends on behalf of a resource, if it may.
+func (s *Service) InvokeFor(servicePrincipal, sourceARN, functionARN string, payload []byte) error {
+	if err := s.MayInvokeFor(servicePrincipal, sourceARN, functionARN); err != nil {
+		return err
 	}
-	_, err = s.InvokeAsync(functionARN, payload)
+	_, err := s.InvokeAsync(functionARN, payload)
 	return err
 }
 

@@ -31,7 +31,7 @@ func (s *Service) API() *wire.Service {
 			return []wire.Need{{Action: "logs:" + action, Resource: s.StreamARN(in.LogGroupName, in.LogStreamName)}}
 		}
 	}
-	return &wire.Service{Name: "logs", Protocol: wire.JSON11, TargetPrefix: "Logs_20140328", Ops: []wire.Op{
+	return &wire.Service{Name: "logs", Protocol: wire.JSON11, TargetPrefix: "Logs_20140328", Ops: append(s.subscriptionOps(), []wire.Op{
 		wire.Handle("CreateLogGroup", func(_ *wire.Call, in *groupIn) []wire.Need {
 			n := wire.Need{Action: "logs:CreateLogGroup", Resource: s.StreamARN(in.LogGroupName, ""), Context: requestTags(in.Tags)}
 			if len(in.Tags) == 0 {
@@ -74,7 +74,7 @@ func (s *Service) API() *wire.Service {
 		wire.Handle("FilterLogEvents", func(_ *wire.Call, in *filterIn) []wire.Need {
 			return []wire.Need{{Action: "logs:FilterLogEvents", Resource: s.StreamARN(in.group(), "")}}
 		}, s.filterEvents),
-	}}
+	}...)}
 }
 
 func missing(name string) error {

@@ -42,12 +42,15 @@ type group struct {
 	tags      map[string]string
 	streams   map[string]*stream
 	order     []string // of creation
+	filters   map[string]*filter
 }
 
 // Service holds the log groups.
 type Service struct {
 	w       *world.World
 	metrics *Metrics
+	// functions get what subscription filters match; set before the service is used.
+	functions Functions
 
 	mu       sync.Mutex
 	groups   map[string]*group
@@ -141,6 +144,7 @@ func (s *Service) append(groupName, streamName string, at time.Time, messages []
 		s.sequence++
 		st.events = append(st.events, Event{Time: at, Ingested: now, Message: m, sequence: s.sequence})
 	}
+	s.subscribe(s.groups[groupName], streamName, at, messages)
 	if over := len(st.events) - maxStreamEvents; over > maxStreamEvents/10 { // not for each line
 		st.events = slices.Clone(st.events[over:])
 		st.dropped += over

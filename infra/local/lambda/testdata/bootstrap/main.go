@@ -22,6 +22,8 @@ type event struct {
 	Records []struct{ MessageID, Body string }
 	// Of a call by a function URL.
 	RawPath, Body string
+	// Of a subscription to a log.
+	AWSLogs *struct{ Data string } `json:"awslogs"`
 }
 
 func main() {
@@ -68,6 +70,9 @@ func handle(body []byte, served int, h http.Header) ([]byte, error) {
 	}
 	if e.Records != nil {
 		return batch(e)
+	}
+	if e.AWSLogs != nil {
+		fmt.Println("awslogs", e.AWSLogs.Data)
 	}
 	switch e.RawPath {
 	case "/answer":
