@@ -31,8 +31,6 @@ maintenance
   *
 upgrade
   *
-scaling
-  *
 notifications
   *
 `
@@ -84,7 +82,7 @@ const oidcFields = `identityProviders
 
 var clusterFields = sync.OnceValue(func() field { return parseFields(field{}, eksctlFields, oidcFields) })
 
-var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields) })
+var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields, scalingFields) })
 
 // parseFields reads lists of fields, indented by two spaces below their parents.
 func parseFields(root field, texts ...string) field {

@@ -111,7 +111,7 @@ func TestDefaults(t *testing.T) {
 	if !reflect.DeepEqual(specs[0].Cluster, want) {
 		t.Errorf("got  %+v\nwant %+v", specs[0].Cluster, want)
 	}
-	if specs[0].Policy != fleet.DefaultPolicy() {
+	if !reflect.DeepEqual(specs[0].Policy, fleet.DefaultPolicy()) {
 		t.Errorf("policy %+v", specs[0].Policy)
 	}
 }

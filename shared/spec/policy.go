@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -28,6 +29,7 @@ func (v value) assign(specs []Spec, had map[string]bool, text string) {
 		}
 		had[cluster] = true
 		specs[i].Policy = policy
+		v.at("scaling").groupsOf(policy.Scaling, specs[i].Cluster)
 		specs[i].Cluster.DeletionProtection = v.at("cluster", "deletionProtection").flag()
 		specs[i].Text += lineEnd(specs[i].Text) + separated(text)
 	}
@@ -39,6 +41,23 @@ func (v value) assign(specs []Spec, had map[string]bool, text string) {
 		return
 	}
 	name.wrong("there is no ClusterConfig %s in the text: a policy stands beside its cluster", clip(cluster))
+}
+
+// groupsOf warns of names that none of the cluster's node groups has: there may be others than those of the file.
+func (v value) groupsOf(p fleet.ScalingPolicy, c fleet.ClusterSpec) {
+	known := func(name string) bool {
+		return slices.ContainsFunc(c.NodeGroups, func(g fleet.NodeGroupSpec) bool { return g.Name == name })
+	}
+	for i, item := range v.at("groups").mappings() {
+		if i < len(p.Groups) && !known(p.Groups[i].Name) {
+			item.at("name").warn("the file has no node group %s", clip(p.Groups[i].Name))
+		}
+	}
+	for i, item := range v.at("pools").mappings() {
+		if i < len(p.Pools) && p.Pools[i].Like != "" && !known(p.Pools[i].Like) {
+			item.at("like").warn("the file has no node group %s", clip(p.Pools[i].Like))
+		}
+	}
 }
 
 func lineEnd(text string) string {
@@ -68,5 +87,6 @@ func (v value) policy() fleet.Policy {
 	if p.Interruption.ForceMargin > maxMargin {
 		margin.wrong("%s is longer than a spot instance's notice: %s at most", p.Interruption.ForceMargin, maxMargin)
 	}
+	p.Scaling = v.at("scaling").scaling(p.Scaling)
 	return p
 }

@@ -55,7 +55,7 @@ func Decide(now time.Time, o Observation, p fleet.ScalingPolicy) (Decision, erro
 	if o.Cluster.Name == "" {
 		return s.d, fmt.Errorf("decide: the observation names no cluster")
 	}
-	if p.Mode == fleet.ScalingOff {
+	if p.Mode != fleet.ScalingPlan && p.Mode != fleet.ScalingAct {
 		s.d.Plan.Reason = "the policy has scaling off"
 		return s.d, nil
 	}
