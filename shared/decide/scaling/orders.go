@@ -181,7 +181,7 @@ func (s *scene) resize() {
 		s.resizes = append(s.resizes, plan.ResizeGroup{
 			Group: g.Name, AutoScalingGroup: g.AutoScalingGroup, From: g.Desired, To: to, Min: least, EKS: g.Kind == Managed, Why: s.whySize(g, to, base),
 		})
-		s.explainMore(g, to-base-g.adds)
+		s.explainMore(g, to-base)
 		if more := to - base; more > 0 {
 			o := Order{Group: g.Name, Pool: g.Pool, Spot: g.Spot, Count: more}
 			if len(g.Types) == 1 {
@@ -213,15 +213,20 @@ func (s *scene) leastSize(g *group) *int {
 	return nil
 }
 
-// explainMore adds nodes that no pod has asked for to what is explained.
+// explainMore adds those of a group's new nodes that no pod has asked for to what is explained.
 func (s *scene) explainMore(g *group, more int) {
+	for _, n := range s.d.Explanation.New {
+		if n.Group == g.Name {
+			more--
+		}
+	}
 	if more <= 0 {
 		return
 	}
 	kind := strings.Join(g.Types, "|")
 	for _, zone := range nextZones(g.Zones, g.perZone(), more) {
 		s.d.Explanation.New = append(s.d.Explanation.New, NewNode{
-			Group: g.Name, Pool: g.Pool, Type: kind, Zone: zone, Capacity: g.capacity(), Price: s.priceOf(kind, zone, g.capacity()), Why: "by " + cmp.Or(g.wants, "its least size"),
+			Group: g.Name, Pool: g.Pool, Type: kind, Zone: zone, Capacity: g.capacity(), Price: s.priceOf(kind, zone, g.capacity()), Why: "by " + cmp.Or(g.wants, "the balance of its zones"),
 		})
 	}
 }
