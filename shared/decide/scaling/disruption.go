@@ -130,9 +130,9 @@ func (p *permits) take(c candidate) string {
 	case p.groups[c.group] <= 0:
 		return "group " + c.group.Name + " keeps its least size"
 	}
-	for id, count := range needs {
-		if p.budgets[id] < count {
-			return "PodDisruptionBudget " + id + " allows no more evictions now"
+	for _, pod := range c.evictions {
+		if pod.Budget != "" && p.budgets[pod.Budget] < needs[pod.Budget] {
+			return "PodDisruptionBudget " + pod.Budget + " allows no more evictions now"
 		}
 	}
 	for id, count := range needs {

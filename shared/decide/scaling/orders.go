@@ -159,12 +159,7 @@ func (s *scene) resize() {
 		if g.Kind == Fleet {
 			continue
 		}
-		// What did not come is given back, so that it does not come when it has been got elsewhere.
-		base := max(g.Desired-s.giveBack[g.Name], min(len(g.live), g.Desired))
-		if g.asleep != "" && !g.wakes {
-			base = min(base, max(len(g.live), g.min))
-		}
-		to := max(base+g.adds, g.target, min(g.Min, g.min))
+		to, base := s.aim(g)
 		least := s.leastSize(g)
 		if to == g.Desired && least == nil {
 			continue
@@ -197,6 +192,16 @@ func (s *scene) resize() {
 		}
 	}
 	slices.SortStableFunc(s.creates, func(a, b plan.Action) int { return cmp.Compare(a.String(), b.String()) })
+}
+
+// aim is the size that a group shall have, and what it has of that without anybody asking for more.
+func (s *scene) aim(g *group) (to, base int) {
+	// What did not come is given back, so that it does not come when it has been got elsewhere.
+	base = max(g.Desired-s.giveBack[g.Name], min(len(g.live), g.Desired))
+	if g.asleep != "" && !g.wakes {
+		base = min(base, max(len(g.live), g.min))
+	}
+	return max(base+g.adds, g.target, min(g.Min, g.min)), base
 }
 
 // leastSize is the least size that a group has to be given, nil if the one that it has will do: a sleeping group goes below

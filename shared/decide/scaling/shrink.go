@@ -124,6 +124,8 @@ func (s *scene) busy(a answer) string {
 		return "nodes are ordered"
 	case len(s.memory.Removals) > 0:
 		return "nodes are being removed"
+	case slices.ContainsFunc(s.groups, func(g *group) bool { to, _ := s.aim(g); return g.Kind != Fleet && to > g.Desired }):
+		return "groups grow"
 	case slices.ContainsFunc(s.nodes, func(n *node) bool { return n.joining && n.closed == "" }):
 		return "nodes are on their way"
 	}

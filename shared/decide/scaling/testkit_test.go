@@ -100,7 +100,7 @@ func (w *world) launch(i int, at time.Time) {
 		}
 	}
 	r := estimate(m, gg.profile(), fleet.DefaultScalingPolicy().Nodes)
-	labels := gg.nodeLabels()
+	labels := with(gg.nodeLabels(), "kubernetes.io/os", "linux")
 	for k, v := range r.asType(kind, m.Arch, "us-east-1", gg.profile(), nil).Labels {
 		labels[k] = v
 	}

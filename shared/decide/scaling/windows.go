@@ -72,7 +72,11 @@ func (s *scene) wake(g *group) {
 	old, slept := s.memory.Slept[g.Name]
 	switch {
 	case g.asleep != "" && !slept:
-		s.memory.Slept = with(s.memory.Slept, g.Name, Size{Min: g.Min, Desired: g.Desired})
+		old = Size{Min: g.Min, Desired: g.Desired}
+		if g.own() {
+			old = Size{} // it came by demand, and comes again by demand
+		}
+		s.memory.Slept = with(s.memory.Slept, g.Name, old)
 	case g.asleep == "" && slept && g.Min >= old.Min && g.Desired >= old.Desired:
 		delete(s.memory.Slept, g.Name)
 	case g.asleep == "" && slept:
