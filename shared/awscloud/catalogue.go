@@ -195,7 +195,7 @@ func (m *Market) zones(ctx context.Context) (map[string][]string, error) {
 // linux narrows the price list down to one on-demand price for each type.
 var linux = [][2]string{
 	{"operatingSystem", "Linux"}, {"tenancy", "Shared"}, {"preInstalledSw", "NA"}, {"capacitystatus", "Used"},
-	{"licenseModel", "No License required"}, {"marketoption", "OnDemand"},
+	{"licenseModel", "No License required"}, {"marketoption", "OnDemand"}, {"operation", "RunInstances"},
 }
 
 // onDemand are the list prices of all types, USD an hour.

@@ -117,12 +117,12 @@ func (v *visit) next(d scaling.Decision) time.Duration {
 // conclude reports what is new and leaves a message for a look that is due before the next sweep.
 func (v *visit) conclude(ctx context.Context, d scaling.Decision) handler.Outcome {
 	told := digest(d, v.report.failures)
-	if v.report.acted > 0 || told != v.state.Reported {
+	if v.report.acted > 0 || v.resumed || told != v.state.Reported && told != "" {
 		if err := v.tell(ctx, d); err != nil {
 			return v.failed(ctx, err)
 		}
 	}
-	if v.state.Acting || told != v.state.Reported {
+	if v.state.Acting || v.resumed || told != v.state.Reported {
 		v.state.Acting, v.state.Reported = false, told
 		if err := v.save(ctx); err != nil {
 			return v.failed(ctx, err)
@@ -138,8 +138,11 @@ func (v *visit) conclude(ctx context.Context, d scaling.Decision) handler.Outcom
 	})
 }
 
-// digest is what a report would say that somebody would want to know, but for times.
+// digest is what a report would say that somebody would want to know, but for times; "" for nothing.
 func digest(d scaling.Decision, failures []events.Failure) string {
+	if d.Plan.Empty() && len(d.Explanation.Left)+len(failures) == 0 {
+		return ""
+	}
 	h := sha256.New()
 	for _, s := range d.Plan.Steps {
 		for _, a := range s.Actions {

@@ -60,7 +60,9 @@ type visit struct {
 	before scaling.Memory // as it was remembered when this round began
 	memory scaling.Memory // as it is to be remembered
 	began  time.Time      // to read
-	report report
+	// resumed: the look before died while it acted, and nobody was told what it did.
+	resumed bool
+	report  report
 }
 
 // look is one look, under the cluster's lease.
@@ -102,7 +104,9 @@ func (v *visit) work(ctx context.Context) handler.Outcome {
 	if why := v.idle(); why != "" {
 		return v.nothing(ctx, why)
 	}
-	v.state.RunID = runID(v.event.ID+"/"+strconv.Itoa(v.state.Looks), v.id)
+	if v.resumed = v.state.Acting; !v.resumed { // else it is the run of the look that died
+		v.state.RunID = runID(v.event.ID+"/"+strconv.Itoa(v.state.Looks), v.id)
+	}
 	for round := 1; ; round++ {
 		d, err := v.decide(ctx)
 		if err != nil {

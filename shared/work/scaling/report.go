@@ -96,8 +96,12 @@ const maxLeft = 20
 // tell records and publishes what came of the look. Told twice, the run's id is the same.
 func (v *visit) tell(ctx context.Context, d scaling.Decision) error {
 	now, e := v.Now(), d.Explanation
+	reason := d.Plan.Reason
+	if v.resumed {
+		reason = "the look before died while it acted, and what it did is there now; " + reason
+	}
 	done := events.RunFinished{
-		RunID: v.state.RunID, Function: function, Subject: events.Subject{Cluster: v.id.Name, Region: v.id.Region}, Outcome: v.outcome(d), Reason: d.Plan.Reason,
+		RunID: v.state.RunID, Function: function, Subject: events.Subject{Cluster: v.id.Name, Region: v.id.Region}, Outcome: v.outcome(d), Reason: reason,
 		EventID: v.event.ID, EventTime: v.event.Time, StartedAt: v.state.LookedAt, FinishedAt: now, Failures: v.report.failures,
 		Timings: map[string]int64{"observe": v.report.observing.Milliseconds(), "decide": v.report.deciding.Milliseconds(), "lookToFinished": now.Sub(v.state.LookedAt).Milliseconds()},
 		Counts: map[string]int64{
@@ -131,7 +135,7 @@ func (v *visit) outcome(d scaling.Decision) string {
 	switch {
 	case v.policy.Mode == fleet.ScalingPlan && !d.Plan.Empty():
 		return events.OutcomePlanned
-	case v.report.acted > 0:
+	case v.report.acted > 0, v.resumed:
 		return events.OutcomeScaled
 	case len(v.report.failures) > 0:
 		return events.OutcomeFailed
