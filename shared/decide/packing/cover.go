@@ -103,7 +103,7 @@ func (b *bulk) shrink(n *packed) {
 			if o.price >= price {
 				break
 			}
-			if fits(b.dims, &n.used, &o.room) && (!b.limited || b.w.samePool(o.opt, b.opts[n.opt].opt)) {
+			if fits(b.dims, &n.used, &o.room) && b.w.withinLimits(b.opts[n.opt].opt, o.opt) {
 				n.opt, price = k, o.price
 				break
 			}
@@ -128,7 +128,7 @@ func (b *bulk) cost(nodes []packed) (sum float64) {
 	return sum
 }
 
-// reserve takes a node of an option out of what its pool may still have; samePool tells whether two options share one.
+// reserve takes a node of an option out of what its pool may still have.
 func (w *world) reserve(opt int) {
 	t, r := &w.x.p.Types[w.opts[opt].typ], &w.pools[w.opts[opt].pool]
 	r.nodes--
@@ -136,4 +136,12 @@ func (w *world) reserve(opt int) {
 	r.memory -= float64(t.Allocatable.Memory)
 }
 
-func (w *world) samePool(a, b int) bool { return w.opts[a].pool == w.opts[b].pool }
+// withinLimits tells whether a node may become one of another option whatever the limits of pools.
+func (w *world) withinLimits(from, to int) bool {
+	a, b := &w.opts[from], &w.opts[to]
+	if !w.bounded(a.pool) && !w.bounded(b.pool) {
+		return true
+	}
+	x, y := &w.x.p.Types[a.typ].Allocatable, &w.x.p.Types[b.typ].Allocatable
+	return a.pool == b.pool && y.CPU <= x.CPU && y.Memory <= x.Memory
+}

@@ -10,8 +10,8 @@ import (
 // each pod and class, within bounds. Measured on 5,000 pods: below them plans get dearer by a per cent, above them hardly cheaper.
 const (
 	looksEach = 6
-	looksMin  = 1_000_000
-	looksMax  = 60_000_000
+	looksMin  = 300_000
+	looksMax  = 30_000_000
 	// repriceShare of the budget goes into prices; what is left of it, and of patience, into improving.
 	repriceShare = 0.6
 	// A problem whose first plan was bad is worth more: a part of the budget more for each gainStep by which prices have made

@@ -19,12 +19,12 @@ func (w *world) used(n *node) (used vec) {
 // holds tells whether an option could take over all that is on a new node.
 func (w *world) holds(opt int, n *node, used *vec) bool {
 	o := &w.opts[opt]
-	return o.sig == w.opts[n.option].sig && fits(w.x.dims.n, used, &o.room)
+	return o.sig == w.opts[n.option].sig && fits(w.x.dims.n, used, &o.room) && w.withinLimits(n.option, opt)
 }
 
 // become makes a new node one of another option of its signature.
 func (w *world) become(n *node, opt int, used vec) {
-	n.option, n.left = opt, w.opts[opt].room
+	n.option, n.all, n.left = opt, w.opts[opt].room, w.opts[opt].room
 	n.left.take(w.x.dims.n, &used, 1)
 }
 

@@ -7,13 +7,12 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
-// useRoom puts simple classes onto the nodes that there are. The fullest come first, so that the emptiest may become empty.
+// useRoom puts simple classes onto the nodes that there are, or are planned. The fullest come first, so that the emptiest may become empty.
 func (w *world) useRoom(classes []int) {
 	open := slices.DeleteFunc(slices.Clone(w.nodes), func(n *node) bool { return n.closed })
 	full := map[*node]float64{}
 	for _, n := range open {
-		p := &w.x.p.Nodes[n.existing]
-		full[n] = min(n.left[dimCPU]/float64(max(1, p.Allocatable.CPU)), n.left[dimMemory]/float64(max(1, p.Allocatable.Memory)))
+		full[n] = min(n.left[dimCPU]/max(1, n.all[dimCPU]), n.left[dimMemory]/max(1, n.all[dimMemory]))
 	}
 	slices.SortStableFunc(open, func(a, b *node) int { return cmp.Compare(full[a], full[b]) })
 	for _, ci := range classes {

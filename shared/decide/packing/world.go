@@ -8,16 +8,16 @@ import (
 
 // node is a node with what is on it so far: one that exists, or one that is to be added.
 type node struct {
-	id       int // index in world.nodes
-	name     string
-	labels   map[string]string
-	taints   []fleet.Taint
-	left     vec
-	on       []pile // what is on it, by class
-	closed   bool
-	option   int    // of a new one; -1 of one that exists
-	passes   []int8 // by filter, as in sig
-	existing int    // index in Problem.Nodes
+	id     int // index in world.nodes
+	name   string
+	labels map[string]string
+	taints []fleet.Taint
+	all    vec // what it has for pods
+	left   vec
+	on     []pile // what is on it, by class
+	closed bool
+	option int    // of a new one; -1 of one that exists
+	passes []int8 // by filter, as in sig
 }
 
 // pile is some pods of a class.
@@ -70,7 +70,8 @@ func newWorld(x *index) *world {
 	w.findFront()
 	for i := range x.p.Nodes {
 		n := &x.p.Nodes[i]
-		v := &node{id: i, name: n.Name, labels: n.Labels, taints: n.Taints, closed: n.Closed, option: -1, existing: i, left: x.dims.room(n.Allocatable, n.MaxPods, n.AttachLimit)}
+		v := &node{id: i, name: n.Name, labels: n.Labels, taints: n.Taints, closed: n.Closed, option: -1, all: x.dims.room(n.Allocatable, n.MaxPods, n.AttachLimit)}
+		v.left = v.all
 		for j := range n.Pods {
 			d := demandOf(&n.Pods[j])
 			for _, volume := range d.Volumes {
@@ -181,7 +182,7 @@ func (w *world) add(opt int) *node {
 	r.nodes--
 	r.cpu -= float64(t.Allocatable.CPU)
 	r.memory -= float64(t.Allocatable.Memory)
-	n := &node{id: len(w.nodes), name: newName + itoa(len(w.nodes)), labels: w.sigs[o.sig].labels, taints: w.sigs[o.sig].taints, left: o.room, option: opt, existing: -1}
+	n := &node{id: len(w.nodes), name: newName + itoa(len(w.nodes)), labels: w.sigs[o.sig].labels, taints: w.sigs[o.sig].taints, all: o.room, left: o.room, option: opt}
 	w.nodes = append(w.nodes, n)
 	return n
 }
