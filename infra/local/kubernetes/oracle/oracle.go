@@ -30,8 +30,8 @@ type Request struct {
 // Run is a sequence of steps.
 type Run struct {
 	Steps []Step `json:"steps"`
-	// Retry tries bindings that were refused again after the last step, round after round, until a round binds nothing:
-	// the scheduler, too, comes back to a pod whose affinity had nobody to be near yet.
+	// Retry tries bindings that were refused again, round after round, until a round binds nothing: before the filters are
+	// asked, and in the end. The scheduler, too, comes back to a pod whose affinity had nobody to be near yet.
 	Retry bool `json:"retry,omitempty"`
 }
 

@@ -28,6 +28,11 @@ func (s *scheduler) run(ctx context.Context, request Request, run Run) ([]Verdic
 	verdicts := make([]Verdict, len(run.Steps))
 	var refused []int
 	for i, step := range run.Steps {
+		if step.Ask && run.Retry {
+			if refused, err = w.settle(ctx, run.Steps, refused, verdicts); err != nil {
+				return nil, err
+			}
+		}
 		bound, err := w.step(ctx, step, &verdicts[i])
 		if err != nil {
 			return nil, fmt.Errorf("step %d: %w", i, err)
@@ -36,11 +41,18 @@ func (s *scheduler) run(ctx context.Context, request Request, run Run) ([]Verdic
 			refused = append(refused, i)
 		}
 	}
-	for before := len(run.Steps) + 1; run.Retry && len(refused) > 0 && len(refused) < before; {
-		before = len(refused)
+	if run.Retry {
+		_, err = w.settle(ctx, run.Steps, refused, verdicts)
+	}
+	return verdicts, err
+}
+
+// settle tries refused steps again until a round binds nothing, and returns those that are refused still.
+func (w *world) settle(ctx context.Context, steps []Step, refused []int, verdicts []Verdict) ([]int, error) {
+	for {
 		var still []int
 		for _, i := range refused {
-			bound, err := w.step(ctx, run.Steps[i], &verdicts[i])
+			bound, err := w.step(ctx, steps[i], &verdicts[i])
 			if err != nil {
 				return nil, fmt.Errorf("step %d, again: %w", i, err)
 			}
@@ -48,9 +60,11 @@ func (s *scheduler) run(ctx context.Context, request Request, run Run) ([]Verdic
 				still = append(still, i)
 			}
 		}
+		if len(still) == len(refused) {
+			return still, nil
+		}
 		refused = still
 	}
-	return verdicts, nil
 }
 
 func (w *world) fill(request Request) error {

@@ -26,7 +26,7 @@ func TestSteps(t *testing.T) {
 			{Steps: []Step{{Pod: "default/one", Node: "a1"}, {Pod: "default/two", Node: "a1"}, {Join: node("a2")}, {Pod: "default/two", Node: "a2"},
 				{Leave: "a1"}, {Join: node("a3")}, {Pod: "default/near", Ask: true}}},
 			{Steps: []Step{{Pod: "default/two", Node: "a1"}, {Pod: "default/one", Ask: true}, {Pod: "default/one", Node: "a1", Ask: true}}},
-			{Retry: true, Steps: []Step{{Pod: "default/near", Node: "a2"}, {Pod: "default/two", Node: "a1"}, {Join: node("a2")}, {Pod: "default/one", Node: "a1"}}},
+			{Retry: true, Steps: []Step{{Pod: "default/near", Node: "a2"}, {Pod: "default/two", Node: "a1"}, {Join: node("a2")}, {Pod: "default/one", Node: "a1"}, {Pod: "default/one", Ask: true}}},
 		},
 	}
 	got := ask(t, request)
@@ -52,6 +52,9 @@ func TestSteps(t *testing.T) {
 	third := got.Runs[2]
 	if !slices.Equal(third[0].Passing, []string{"a2"}) {
 		t.Errorf("a pod that has nobody to be near yet is tried again: %+v", third[0])
+	}
+	if !slices.Equal(third[4].Passing, nil) || len(third[4].Refused) != 2 {
+		t.Errorf("asked about after what was refused has been tried again: %+v", third[4])
 	}
 	if third[3].Refused["a1"].Plugin != "NodeResourcesFit" {
 		t.Errorf("what never fits is refused for good: %+v", third[3])
