@@ -61,6 +61,8 @@ type entry struct {
 	registerAt time.Time
 	frozenAt   time.Time
 	reportedAt time.Time // when the Node's status was last written
+	network    bool      // the CNI is there; see network.go
+	networkBy  time.Time // when it is taken to be
 	addresses  addresses // without a range until the Node is registered
 }
 
@@ -94,7 +96,7 @@ func New(client kubernetes.Interface, pods coreinformers.PodInformer, nodes core
 	// Of a Node only this is of interest: somebody took its kubelet for dead. Every other change would just renew the
 	// lease early.
 	_, err := nodes.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(_, obj any) {
-		if node := obj.(*corev1.Node); !reportsHealthy(node) {
+		if node := obj.(*corev1.Node); !reportsHealthy(node) && k.connected(node.Name) {
 			k.nodeQueue.Add(node.Name)
 		}
 	}})
@@ -258,6 +260,14 @@ func (k *Kubelets) List() []Status {
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
 	return list
+}
+
+// connected tells whether a machine's network is there.
+func (k *Kubelets) connected(name string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e := k.machines[name]
+	return e != nil && e.network
 }
 
 // forgetRecords drops what is known of the pods on a machine; k.mu is held.

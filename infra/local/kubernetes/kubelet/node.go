@@ -15,7 +15,7 @@ import (
 const annotationPodCIDR = "ekspedite.dev/pod-cidr"
 
 // newNode is the Node as a kubelet registers it.
-func newNode(m *Machine, defaultVersion, podCIDR string, now time.Time) *corev1.Node {
+func newNode(m *Machine, defaultVersion, podCIDR string, network bool, now time.Time) *corev1.Node {
 	labels := m.defaultLabels()
 	maps.Copy(labels, m.Labels)
 	return &corev1.Node{
@@ -25,12 +25,13 @@ func newNode(m *Machine, defaultVersion, podCIDR string, now time.Time) *corev1.
 			Annotations: map[string]string{annotationPodCIDR: podCIDR},
 		},
 		Spec:   corev1.NodeSpec{ProviderID: m.ProviderID, Taints: m.Taints},
-		Status: nodeStatus(m, defaultVersion, nil, now),
+		Status: nodeStatus(m, defaultVersion, network, nil, now),
 	}
 }
 
-// nodeStatus is what the kubelet reports. Transition times are kept from the present conditions where nothing changed.
-func nodeStatus(m *Machine, defaultVersion string, present []corev1.NodeCondition, now time.Time) corev1.NodeStatus {
+// nodeStatus is what the kubelet reports; without a network it is not ready. Transition times are kept from the present
+// conditions where nothing changed.
+func nodeStatus(m *Machine, defaultVersion string, network bool, present []corev1.NodeCondition, now time.Time) corev1.NodeStatus {
 	version := m.KubeletVersion
 	if version == "" {
 		version = defaultVersion
@@ -59,11 +60,16 @@ func nodeStatus(m *Machine, defaultVersion string, present []corev1.NodeConditio
 		},
 	}
 	stamp := metav1.NewTime(now)
+	ready := corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", Message: "kubelet is posting ready status"}
+	if !network {
+		ready.Status, ready.Reason = corev1.ConditionFalse, notReady
+		ready.Message = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"
+	}
 	for _, c := range []corev1.NodeCondition{
 		{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientMemory", Message: "kubelet has sufficient memory available"},
 		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure", Message: "kubelet has no disk pressure"},
 		{Type: corev1.NodePIDPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientPID", Message: "kubelet has sufficient PID available"},
-		{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", Message: "kubelet is posting ready status"},
+		ready,
 	} {
 		c.LastHeartbeatTime, c.LastTransitionTime = stamp, stamp
 		for _, p := range present {

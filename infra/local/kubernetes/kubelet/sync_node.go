@@ -52,7 +52,10 @@ func (k *Kubelets) syncNode(ctx context.Context, name string) (time.Duration, er
 	case state == Registering && wait > 0:
 		return wait, nil
 	case state == Registering:
-		err := k.register(ctx, e, machine)
+		err := k.prepareNetwork(ctx, e, machine)
+		if err == nil {
+			err = k.register(ctx, e, machine)
+		}
 		k.mu.Lock()
 		e.err = err
 		if err == nil && e.state == Registering && e.machine == machine {
@@ -67,6 +70,9 @@ func (k *Kubelets) syncNode(ctx context.Context, name string) (time.Duration, er
 		if err := k.heartbeat(ctx, e, machine); err != nil {
 			return 0, fmt.Errorf("heartbeat of node %s: %w", name, err)
 		}
+	}
+	if by := k.networkDue(e); by > 0 {
+		return by, nil
 	}
 	// A little jitter keeps hundreds of kubelets that started together from renewing together for ever.
 	return renewInterval - rand.N(renewInterval/10), nil
@@ -96,7 +102,7 @@ func (k *Kubelets) register(ctx context.Context, e *entry, m *Machine) error {
 	if exists {
 		err = k.updateRegistered(ctx, node, m, cidr)
 	} else {
-		node, err = nodes.Create(ctx, newNode(m, k.version, cidr, time.Now()), metav1.CreateOptions{})
+		node, err = nodes.Create(ctx, newNode(m, k.version, cidr, k.connected(m.Name), time.Now()), metav1.CreateOptions{})
 	}
 	if err != nil {
 		return err
@@ -119,6 +125,34 @@ func (k *Kubelets) updateRegistered(ctx context.Context, node *corev1.Node, m *M
 		return err
 	}
 	return k.patchStatus(ctx, node, m)
+}
+
+// prepareNetwork decides, when a machine first registers, whether its Node waits for the CNI.
+func (k *Kubelets) prepareNetwork(ctx context.Context, e *entry, m *Machine) error {
+	k.mu.Lock()
+	decided := e.network || !e.networkBy.IsZero()
+	k.mu.Unlock()
+	if decided {
+		return nil
+	}
+	waits, err := k.awaitsNetwork(ctx, m)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e.network, e.networkBy = !waits, time.Now().Add(cniPatience)
+	return nil
+}
+
+// networkDue is in how long the network is taken to be there at the latest; zero when it is.
+func (k *Kubelets) networkDue(e *entry) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e.network {
+		return 0
+	}
+	return min(max(time.Until(e.networkBy), time.Millisecond), renewInterval)
 }
 
 func (k *Kubelets) assignRange(e *entry, present, name string) (string, error) {
@@ -167,16 +201,19 @@ func (k *Kubelets) heartbeat(ctx context.Context, e *entry, m *Machine) error {
 		return err
 	}
 	k.mu.Lock()
-	stale := time.Since(e.reportedAt) > reportInterval
+	if !e.network && !time.Now().Before(e.networkBy) {
+		e.network, e.reportedAt = true, time.Time{}
+	}
+	stale, network := time.Since(e.reportedAt) > reportInterval, e.network
 	k.mu.Unlock()
-	if !stale && reportsHealthy(node) {
+	if !stale && (reportsHealthy(node) || !network) {
 		return nil
 	}
 	if err := k.patchStatus(ctx, node, m); err != nil {
 		return err
 	}
 	k.mu.Lock()
-	if e.machine == m { // else there is more to report by now
+	if e.machine == m && e.network == network { // else there is more to report by now
 		e.reportedAt = time.Now()
 	}
 	k.mu.Unlock()
@@ -204,7 +241,7 @@ func (k *Kubelets) renewLease(ctx context.Context, node *corev1.Node, name strin
 // patchStatus posts the kubelet's view of the Node. A patch, because the Node carries what others write there.
 func (k *Kubelets) patchStatus(ctx context.Context, node *corev1.Node, m *Machine) error {
 	changed := node.DeepCopy()
-	status := nodeStatus(m, k.version, node.Status.Conditions, time.Now())
+	status := nodeStatus(m, k.version, k.connected(m.Name), node.Status.Conditions, time.Now())
 	changed.Status.Capacity, changed.Status.Allocatable = status.Capacity, status.Allocatable
 	changed.Status.Addresses, changed.Status.NodeInfo = status.Addresses, status.NodeInfo
 	changed.Status.Conditions = status.Conditions

@@ -83,8 +83,10 @@ func (k *Kubelets) decide(key string, pod *corev1.Pod, now time.Time) (status *c
 			}
 		}
 	}
-	if e.machine.hasDevices() && r.ready(behaviourOf(pod), now) && e.offerDevices(pod) {
-		k.nodeQueue.Add(e.machine.Name)
+	if (!e.network || e.machine.hasDevices()) && r.ready(behaviourOf(pod), now) {
+		if network, devices := e.networkComes(pod), e.offerDevices(pod); network || devices {
+			k.nodeQueue.Add(e.machine.Name)
+		}
 	}
 	if !next.IsZero() {
 		again = max(next.Sub(now), time.Millisecond)

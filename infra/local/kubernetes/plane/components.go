@@ -139,8 +139,8 @@ func (p *Plane) startWorkers(ctx context.Context, cfg Config, f files) error {
 		"--service-account-private-key-file=" + f.serviceAccountKey,
 		"--controllers=" + strings.Join(enabledControllers, ","),
 		"--node-monitor-grace-period=" + cfg.NodeGrace.String(),
-		// A new Node stays tainted as not ready until the next look at it. The default is every 5 s.
-		"--node-monitor-period=1s",
+		// A Node that has become ready stays tainted until the next look at it. The default is every 5 s.
+		"--node-monitor-period=500ms",
 		"--concurrent-deployment-syncs=20", "--concurrent-replicaset-syncs=20",
 	}, common...)); err != nil {
 		return fmt.Errorf("kube-controller-manager: %w", err)
