@@ -277,3 +277,38 @@ func TestARemovalOfWhatIsNotThere(t *testing.T) {
 		})
 	}
 }
+
+// Requests, warnings and recommendations in any order, with faults: the machine is ended or replaced, once, and not both.
+func TestARemovalAmongOtherEvents(t *testing.T) {
+	for seed := range seeds(t, 60) {
+		t.Run(fmt.Sprintf("seed-%d", seed), func(t *testing.T) {
+			removing(t, func(t *testing.T, w *world, q *sqs) {
+				rnd := rand.New(rand.NewPCG(seed, 4))
+				w.policy.Interruption.Rebalance = fleet.RebalanceDrain
+				w.latency = time.Duration(1+rnd.IntN(150)) * time.Millisecond
+				w.strike = faults(rnd, int(seed%4))
+				q.twice = seed%5 == 0
+				soon := func() time.Duration { return time.Duration(rnd.IntN(14)) * time.Second }
+				q.send(removal("n1"), soon())
+				if warned := rnd.IntN(2) == 0; warned {
+					q.send(spot("e1"), soon())
+				}
+				for range rnd.IntN(2) {
+					q.send(rebalance("r1"), soon())
+				}
+				q.serve(t, w.work().Handle)
+				if len(q.messages) > 0 || len(q.dlq) > 0 || !w.drain(t).Over() {
+					t.Errorf("%d messages are left, dead letters %q, drain %+v", len(q.messages), q.dlq, w.drain(t))
+				}
+				if w.sizes.ended+w.replaced > 1 || w.sizes.desired != 3-w.sizes.ended || w.sizes.withPods || w.cordons != 1 || w.uncordoned != 0 {
+					t.Errorf("ended %d (with pods: %t), replaced %d, desired %d, cordons %d", w.sizes.ended, w.sizes.withPods, w.replaced, w.sizes.desired, w.cordons)
+				}
+				for name, p := range w.pods {
+					if stays := p.Mirror || p.Owner.Kind == "DaemonSet" || p.Finished(); stays == p.Deleting || p.forced || p.accepted > 1 {
+						t.Errorf("%s: deleting %t, forced %t, accepted %d", name, p.Deleting, p.forced, p.accepted)
+					}
+				}
+			})
+		})
+	}
+}
