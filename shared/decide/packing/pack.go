@@ -9,7 +9,7 @@ import (
 // The search's budget, in looks at a class while a node is filled (4 ns each on the machine where they were chosen): so many for
 // each pod and class, within bounds. Measured on 5,000 pods: below them plans get dearer by a per cent, above them hardly cheaper.
 const (
-	looksEach = 6
+	looksEach = 5
 	looksMin  = 300_000
 	looksMax  = 30_000_000
 	// repriceShare of the budget goes into prices; what is left of it, and of patience, into improving.

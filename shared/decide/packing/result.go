@@ -150,21 +150,23 @@ func (w *world) newNode(n *node) NewNode {
 	o := &w.opts[n.option]
 	out := NewNode{Pool: o.pool, Type: o.typ, Offering: o.offering}
 	used := w.used(n)
-	cheaper := ""
+	next := -1 // the dearest of the cheaper ones
 	for _, i := range w.byPrice(o.sig) {
 		other := &w.opts[i]
 		switch {
 		case other.typ == o.typ:
-		case len(out.Alternatives) == maxAlternatives:
 		case w.holds(i, n, &used):
-			out.Alternatives = append(out.Alternatives, other.typ)
+			if len(out.Alternatives) < maxAlternatives {
+				out.Alternatives = append(out.Alternatives, other.typ)
+			}
 		case other.price < o.price && other.room[dimCPU] > 0:
-			_, cheaper = lackOf(w.x.dims, &used, &other.room)
-			cheaper = "the next cheaper " + w.x.p.Types[other.typ].Name + " has too little: " + cheaper
+			next = i
 		}
 	}
-	if cheaper == "" {
-		cheaper = "nothing cheaper is to be had"
+	cheaper := "nothing cheaper is to be had"
+	if next >= 0 {
+		_, lacks := lackOf(w.x.dims, &used, &w.opts[next].room)
+		cheaper = "the next cheaper " + w.x.p.Types[w.opts[next].typ].Name + " has too little: " + cmp.Or(lacks, "its pool's limits")
 	}
 	pods := 0
 	for _, p := range n.on {
