@@ -61,7 +61,7 @@ type Headroom struct {
 	Tolerations  []Toleration      `json:"tolerations,omitempty"`
 }
 
-// Reservation is nodes that shall be there for a time: ordered at From, free to go at Until.
+// Reservation is nodes that shall be there for a time: ordered Lead before From, free to go at Until.
 type Reservation struct {
 	Name string `json:"name"`
 	// Group is a node group that exists, or Pool a pool of the policy, whose new nodes are of Type.
@@ -71,10 +71,17 @@ type Reservation struct {
 	Nodes int       `json:"nodes"`
 	From  time.Time `json:"from"`
 	Until time.Time `json:"until"`
+	// Lead is how long before From the nodes are ordered, so that they are there.
+	Lead time.Duration `json:"lead,omitempty"`
 }
 
-// On tells whether the reservation's time is now.
-func (r Reservation) On(now time.Time) bool { return !now.Before(r.From) && now.Before(r.Until) }
+// DefaultLead is how long machines need to become nodes, and a managed group to be made: two to four minutes.
+const DefaultLead = 5 * time.Minute
+
+// On tells whether the reservation's time is now, or so near that its nodes are to be ordered.
+func (r Reservation) On(now time.Time) bool {
+	return !now.Before(r.From.Add(-r.Lead)) && now.Before(r.Until)
+}
 
 // ScaleWindow changes what groups may be, while its schedule is on.
 type ScaleWindow struct {

@@ -43,19 +43,31 @@ func (v value) assign(specs []Spec, had map[string]bool, text string) {
 	name.wrong("there is no ClusterConfig %s in the text: a policy stands beside its cluster", clip(cluster))
 }
 
-// groupsOf warns of names that none of the cluster's node groups has: there may be others than those of the file.
+// groupsOf holds names of node groups against the file. It only warns of those that are not there: a cluster may have others.
 func (v value) groupsOf(p fleet.ScalingPolicy, c fleet.ClusterSpec) {
-	known := func(name string) bool {
-		return slices.ContainsFunc(c.NodeGroups, func(g fleet.NodeGroupSpec) bool { return g.Name == name })
+	find := func(at value, name string) (g fleet.NodeGroupSpec, found bool) {
+		i := slices.IndexFunc(c.NodeGroups, func(g fleet.NodeGroupSpec) bool { return g.Name == name })
+		if i < 0 {
+			at.warn("the file has no node group %s", clip(name))
+			return g, false
+		}
+		return c.NodeGroups[i], true
 	}
 	for i, item := range v.at("groups").mappings() {
-		if i < len(p.Groups) && !known(p.Groups[i].Name) {
-			item.at("name").warn("the file has no node group %s", clip(p.Groups[i].Name))
+		if i < len(p.Groups) {
+			find(item.at("name"), p.Groups[i].Name)
 		}
 	}
 	for i, item := range v.at("pools").mappings() {
-		if i < len(p.Pools) && p.Pools[i].Like != "" && !known(p.Pools[i].Like) {
-			item.at("like").warn("the file has no node group %s", clip(p.Pools[i].Like))
+		if i >= len(p.Pools) || p.Pools[i].Like == "" {
+			continue
+		}
+		like := item.at("like")
+		switch g, found := find(like, p.Pools[i].Like); {
+		case found && g.SelfManaged && p.Pools[i].Mode == fleet.PoolGroups:
+			like.wrong("%s is one of nodeGroups: managed groups are made like one of managedNodeGroups", clip(g.Name))
+		case found && !g.SelfManaged && p.Pools[i].Mode == fleet.PoolFleet:
+			like.wrong("%s is one of managedNodeGroups: machines without a group are made like those of one of nodeGroups", clip(g.Name))
 		}
 	}
 }

@@ -93,6 +93,7 @@ const scalingFields = `scaling
     nodes
     from
     until
+    lead
     timeZone
   windows
     name

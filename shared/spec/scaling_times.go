@@ -49,6 +49,7 @@ func (v value) nodesReserved(names names, pools []fleet.PoolPolicy) fleet.Reserv
 	}
 	zone := v.at("timeZone").zone()
 	r.From, r.Until = v.at("from").moment(zone), v.at("until").moment(zone)
+	r.Lead = v.at("lead").duration(fleet.DefaultLead)
 	if !r.From.IsZero() && !r.Until.IsZero() && !r.Until.After(r.From) {
 		v.at("until").wrong("is not after from")
 	}

@@ -47,7 +47,7 @@ func (c *checker) action(a plan.Action) error {
 	case plan.RemoveNode:
 		return c.remove(a)
 	case plan.RetireGroup:
-		if g := c.s.group[a.Group]; g == nil || !g.own() || len(g.live) > 0 || g.Desired > 0 {
+		if g := c.s.group[a.Group]; g == nil || !g.own() || len(g.live) > 0 || g.Desired > 0 && !g.stillborn() {
 			return fmt.Errorf("group %s is retired, and is not the planner's or not empty", a.Group)
 		}
 	}

@@ -21,6 +21,10 @@ const (
 // retire deletes groups of pools that have had no nodes for a while.
 func (s *scene) retire() {
 	for _, g := range s.groups {
+		if g.stillborn() {
+			s.retires = append(s.retires, plan.RetireGroup{Group: g.Name, Pool: g.Pool, Why: "EKS could not create it"})
+			continue
+		}
 		if !g.own() || g.Kind != Managed || g.Desired > 0 || len(g.Members) > 0 || len(g.nodes) > 0 || g.adds > 0 || g.target > 0 || g.frozen != "" {
 			continue
 		}
@@ -39,6 +43,11 @@ func (s *scene) retire() {
 		s.retires = append(s.retires, plan.RetireGroup{Group: g.Name, Pool: g.Pool, Why: fmt.Sprintf("it has had no nodes for %s", s.now.Sub(since).Round(time.Minute))})
 		delete(s.memory.Slept, g.Name)
 	}
+}
+
+// stillborn tells whether a group of a pool never came to be, and has nothing that somebody could lose.
+func (g *group) stillborn() bool {
+	return g.own() && g.Kind == Managed && g.Status == "CREATE_FAILED" && len(g.live) == 0
 }
 
 // conclude writes the decision down.

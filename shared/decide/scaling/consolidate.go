@@ -110,8 +110,15 @@ func (s *scene) finishSwap(a answer, idle []candidate) {
 		s.memory.Swap = nil
 		return
 	}
-	for _, c := range s.emptied(a, old, fleet.ReasonCheaper) {
+	set := s.emptied(a, old, fleet.ReasonCheaper)
+	for _, c := range set {
 		s.giveUp(c, fleet.ReasonCheaper, swap.Why)
+	}
+	if len(set) > 0 {
+		return
+	}
+	if more, _ := s.next(old, nil, 1, fleet.ReasonCheaper); len(more) > 0 { // there is leave, and no room: others have taken it
+		s.memory.Swap = nil
 	}
 }
 

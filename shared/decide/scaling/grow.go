@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ekspedite/ekspedite/shared/decide/packing"
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -262,23 +263,23 @@ func (s *scene) explainNew(a answer, n packing.NewNode) NewNode {
 	return out
 }
 
+// groupsNamed is how many groups a nearest miss speaks of: there may be hundreds, and as many pods.
+const groupsNamed = 4
+
 // closedGroups says which groups could not be considered, and why: part of the nearest miss.
 func (s *scene) closedGroups() string {
-	text := ""
+	var parts []string
 	for _, g := range s.groups {
 		if why := g.closedTo(); why != "" && !g.own() && g.Kind != Fleet {
-			if text != "" {
-				text += "; "
-			}
-			text += "group " + g.Name + ": " + why
-		} else if len(g.Zones) > 1 {
-			if text != "" {
-				text += "; "
-			}
-			text += "group " + g.Name + " gets its next nodes where Auto Scaling balances its zones: pods that are bound to a zone are better off with a group for each"
+			parts = append(parts, "group "+g.Name+": "+why)
+		} else if len(g.Zones) > 1 && !g.own() {
+			parts = append(parts, "group "+g.Name+" gets its next nodes where Auto Scaling balances its zones: pods that are bound to a zone are better off with a group for each")
 		}
 	}
-	return text
+	if more := len(parts) - groupsNamed; more > 0 {
+		parts = append(parts[:groupsNamed], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func sum(a, b fleet.Resources) fleet.Resources {

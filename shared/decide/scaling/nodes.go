@@ -133,6 +133,11 @@ func (s *scene) coming(g *group, registered map[string]bool, machines map[string
 			continue
 		}
 		s.join(g, m.InstanceID, m.Type, m.Zone)
+		if g.Kind == Fleet { // its machines are of both kinds
+			n := s.nodes[len(s.nodes)-1]
+			n.capacity = capacityName(i.Spot)
+			n.price = s.priceOf(n.kind, n.zone, n.capacity)
+		}
 	}
 	g.size = len(g.live)
 	if g.Kind == Fleet {
@@ -148,7 +153,9 @@ func (s *scene) coming(g *group, registered map[string]bool, machines map[string
 	}
 	if why := s.hopeless(g); why != "" {
 		s.note("group %s waits for %d machines that do not come: %s", g.Name, missing, why)
-		s.takeBack(g)
+		if s.takeBack(g); g.own() { // nobody else has asked for them
+			s.giveBack[g.Name] = missing
+		}
 		return
 	}
 	g.size += missing

@@ -39,6 +39,10 @@ func (s *scene) readPools() {
 			p.why = fmt.Sprintf("there is no node group %q to make others like", policy.Like)
 		case p.like.Recipe == nil:
 			p.why = fmt.Sprintf("nobody has read what node group %s is made of", policy.Like)
+		case p.Mode == fleet.PoolFleet && p.like.Kind == Managed:
+			p.why = fmt.Sprintf("node group %s is EKS's own: machines without a group are made like those of a self-managed one", policy.Like)
+		case p.Mode == fleet.PoolGroups && p.like.Kind != Managed:
+			p.why = fmt.Sprintf("node group %s is self-managed: managed groups are made like a managed one", policy.Like)
 		case len(s.o.Market.Types) == 0:
 			p.why = "the market of machines could not be read"
 		default:
@@ -59,6 +63,10 @@ func (s *scene) readPools() {
 		for _, g := range s.groups {
 			if g.Pool == p.Name {
 				g.pool, p.groups = p, append(p.groups, g)
+				if g.Kind == Fleet && p.why == "" { // its machines are made of the same launch template
+					g.Labels, g.Taints = p.nodeLabels(g.Spot), p.nodeTaints()
+					g.AMIType, g.MaxPods, g.DiskGiB = p.like.AMIType, p.like.MaxPods, p.like.DiskGiB
+				}
 			}
 		}
 		s.pool[p.Name], s.pools = p, append(s.pools, p)

@@ -151,6 +151,7 @@ func randomCluster(r *rand.Rand) (*world, fleet.ScalingPolicy) {
 		pool.Name, pool.Like, pool.CapacityTypes, pool.MaxNodes, pool.RetireAfter = "general", "base", []string{fleet.OnDemand, fleet.Spot}, r.Intn(12), 5*time.Minute
 		if r.Intn(4) == 0 {
 			pool.Mode = fleet.PoolFleet
+			selfManaged(&groups[0])
 		}
 		p.Pools, p.MaxGroups = []fleet.PoolPolicy{pool}, 2+r.Intn(8)
 	}

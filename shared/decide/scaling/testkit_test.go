@@ -79,6 +79,12 @@ func zones(letters string) func(*Group) {
 	}
 }
 
+func selfManaged(g *Group) {
+	g.Kind, g.Status = SelfManaged, ""
+	delete(g.Recipe, "nodeRole")
+	g.Recipe["launchTemplateSpecification"] = fleet.Props{"launchTemplateId": "lt-1", "version": "3"}
+}
+
 func spot(g *Group) { g.Spot = true }
 
 // launch gives a group one machine, which is a Ready node.
