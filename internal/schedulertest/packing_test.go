@@ -1,0 +1,158 @@
+package schedulertest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ekspedite/ekspedite/infra/local/controlplane"
+	"github.com/ekspedite/ekspedite/shared/decide/packing"
+)
+
+// Environment variables of a longer search than the test's own.
+const (
+	envSeeds = "SEEDS"      // how many problems
+	envFirst = "FIRST_SEED" // the first one's seed
+	envKeep  = "KEEP"       // a folder for what fails, made small
+)
+
+const (
+	defaultSeeds = 150
+	// shrinkTries bounds the search for a small problem. A try takes 5 to 30 ms.
+	shrinkTries = 1500
+	// keepEach is how many small problems of a class are worth looking for.
+	keepEach = 3
+	// mostGivenUp is the share of problems with topology constraints in which the filters, asked about one pod alone, would
+	// let an unplaced one in.
+	mostGivenUp = 0.02
+)
+
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// oracles is the one oracle of all tests here.
+var oracles struct {
+	sync.Once
+	*Oracle
+	err error
+}
+
+func theOracle(t *testing.T) *Oracle {
+	t.Helper()
+	oracles.Do(func() {
+		binary, err := controlplane.Binary(context.Background(), filepath.Join("..", ".."), os.Stderr)
+		if err == nil {
+			oracles.Oracle, err = Start(context.Background(), binary)
+		}
+		oracles.err = err
+	})
+	if oracles.err != nil {
+		t.Fatal(oracles.err)
+	}
+	return oracles.Oracle
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if oracles.Oracle != nil {
+		if err := oracles.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "the oracle ended with", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// Case is a failing problem as it is kept.
+type Case struct {
+	Seed     uint64           `json:"seed"`
+	Finding  Finding          `json:"finding"`
+	Problem  packing.Problem  `json:"problem"`
+	Solution packing.Solution `json:"solution"`
+}
+
+// TestPlacementsPassTheSchedulersFilters is the property: in random problems, whatever the solver places passes the real
+// filters in any order of binding, and what it leaves out passes nowhere.
+func TestPlacementsPassTheSchedulersFilters(t *testing.T) {
+	first, seeds, keep := number(t, envFirst, 1), number(t, envSeeds, defaultSeeds), os.Getenv(envKeep)
+	checker := &Checker{Oracle: theOracle(t), Solve: packing.Solve, Orders: 3}
+	var topological int
+	found := map[string]int{}
+	start := time.Now()
+	for seed := first; seed < first+seeds; seed++ {
+		p := Generate(seed)
+		if asksAboutPods(p) {
+			topological++
+		}
+		_, findings, err := checker.Check(p, seed)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for i, f := range findings {
+			if slices.ContainsFunc(findings[:i], func(o Finding) bool { return o.Class == f.Class }) {
+				continue // in another order
+			}
+			found[f.Class]++
+			if f.Class != GaveUpOnTopology {
+				t.Errorf("seed %d: %s", seed, f)
+			}
+			if keep != "" && found[f.Class] <= keepEach {
+				if err := keepSmall(checker, p, seed, f, keep); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	t.Logf("%d problems from seed %d in %s, %d with topology constraints; found: %v", seeds, first, time.Since(start).Round(time.Millisecond), topological, found)
+	if n := found[GaveUpOnTopology]; float64(n) > mostGivenUp*float64(topological)+1 {
+		t.Errorf("in %d of %d problems with topology constraints a pod was left out that the filters would let in", n, topological)
+	}
+}
+
+// keepSmall writes the problem to a file, made small.
+func keepSmall(c *Checker, p packing.Problem, seed uint64, f Finding, dir string) error {
+	var fault error
+	fails := func(p packing.Problem) bool {
+		if fault != nil {
+			return false
+		}
+		_, findings, err := c.Check(p, seed)
+		fault = err
+		i := slices.IndexFunc(findings, func(o Finding) bool { return o.Class == f.Class })
+		if i >= 0 {
+			f = findings[i]
+		}
+		return i >= 0
+	}
+	kept := Case{Seed: seed, Problem: Shrink(p, shrinkTries, fails)}
+	fails(kept.Problem)
+	if kept.Finding = f; fault == nil && f.Class != Panicked {
+		kept.Solution = c.Solve(kept.Problem)
+	}
+	text, err := json.MarshalIndent(kept, "", " ")
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%s-%d.json", strings.ReplaceAll(f.Class, " ", "-"), seed)
+	return errors.Join(fault, os.WriteFile(filepath.Join(dir, name), text, 0o644))
+}

@@ -1,0 +1,269 @@
+package schedulertest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// binding is a pod and the node that the solution has it on.
+type binding struct {
+	pod    fleet.Pod
+	node   string
+	daemon bool
+}
+
+// try has all placements judged in several orders, and asks whether the unplaced pods could have been placed.
+func (w *trial) try(o *Oracle, orders int) ([]Finding, error) {
+	request := w.base()
+	seen := map[string]bool{}
+	templates := make([]template, len(w.s.New))
+	for i, n := range w.s.New {
+		templates[i] = templateOf(n)
+	}
+	planned := w.bindings(templates)
+	w.addWaiting(&request, planned, seen)
+
+	var judges []func([]Verdict) []Finding
+	add := func(steps []Step, judge func([]Verdict) []Finding) {
+		request.Runs = append(request.Runs, Run{Steps: steps, Retry: true})
+		judges = append(judges, judge)
+	}
+	own := append(w.joins(templates), bind(planned)...)
+	last := again(planned)
+	more, judgeMore := w.further(&request)
+	add(slices.Concat(own, last, more), func(v []Verdict) []Finding {
+		if found := refused(planned, own, v, Unsound, "bound in their own order"); len(found) > 0 {
+			return found // what follows is about a world with everything bound
+		}
+		v = v[len(own):]
+		return append(refused(planned, last, v, Unsound, "bound last"), judgeMore(v[len(last):])...)
+	})
+	for i := range orders {
+		steps := w.shuffled(templates, planned, i%2 == 1)
+		add(steps, func(v []Verdict) []Finding {
+			return refused(planned, steps, v, Unsound, fmt.Sprint("bound in random order ", i))
+		})
+	}
+	if other, ok := w.alternatives(templates); ok {
+		bindings := w.bindings(other)
+		w.addWaiting(&request, bindings, seen)
+		steps := append(w.joins(other), bind(bindings)...)
+		add(steps, func(v []Verdict) []Finding {
+			return refused(bindings, steps, v, Alternative, "on an alternative machine")
+		})
+	}
+	verdicts, err := o.Ask(request)
+	if err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	for i, judge := range judges {
+		if findings = judge(verdicts[i]); len(findings) > 0 {
+			break // the others would say the same
+		}
+	}
+	return findings, nil
+}
+
+// base is the world before the solution.
+func (w *trial) base() Request {
+	var r Request
+	seen := map[string]bool{}
+	for _, n := range w.p.Nodes {
+		r.Nodes = append(r.Nodes, Node(n))
+		r.addLimits(n.Name, n.AttachLimit)
+		for _, pod := range n.Pods {
+			pod.Node = n.Name
+			r.Pods = append(r.Pods, Pod(pod))
+		}
+		r.addStorage(n.Pods, seen)
+	}
+	r.addStorage(w.p.Pods, seen)
+	for i, n := range w.s.New {
+		r.addLimits(newName(i), w.p.Types[n.Type].AttachLimit)
+	}
+	return r
+}
+
+// bindings are those of the solution with its new nodes made from the templates: pods in their order, then the daemons'.
+func (w *trial) bindings(templates []template) (all []binding) {
+	for i, at := range w.s.Placed {
+		if at >= 0 {
+			all = append(all, binding{pod: w.p.Pods[i], node: w.name(at)})
+		}
+	}
+	for i, t := range templates {
+		for _, d := range w.daemons[t] {
+			all = append(all, binding{DaemonPod(w.p.Daemons[d], newName(i)), newName(i), true})
+		}
+	}
+	return all
+}
+
+func (w *trial) name(at int) string {
+	if at < len(w.p.Nodes) {
+		return w.p.Nodes[at].Name
+	}
+	return newName(at - len(w.p.Nodes))
+}
+
+func (w *trial) addWaiting(r *Request, bindings []binding, seen map[string]bool) {
+	for _, b := range bindings {
+		if !seen[b.pod.ID()] {
+			seen[b.pod.ID()] = true
+			r.Pods = append(r.Pods, Pod(b.pod))
+		}
+	}
+}
+
+func bind(bindings []binding) (steps []Step) {
+	for _, b := range bindings {
+		steps = append(steps, Step{Pod: b.pod.ID(), Node: b.node})
+	}
+	return steps
+}
+
+// again asks about each pod as if it came last. In the end everybody must be where he may be: the scheduler may have bound
+// them in another order, or bind one of them anew.
+func again(bindings []binding) []Step {
+	steps := bind(bindings)
+	for i := range steps {
+		steps[i].Ask = true
+	}
+	return steps
+}
+
+func (w *trial) joins(templates []template) (steps []Step) {
+	for i, t := range templates {
+		steps = append(steps, Step{Join: Node(t.node(w.p, newName(i)))})
+	}
+	return steps
+}
+
+// shuffled binds in a random order; nodes join first, or at any time.
+func (w *trial) shuffled(templates []template, planned []binding, late bool) []Step {
+	joins, binds := w.joins(templates), bind(planned)
+	w.Shuffle(len(joins), func(i, j int) { joins[i], joins[j] = joins[j], joins[i] })
+	w.Shuffle(len(binds), func(i, j int) { binds[i], binds[j] = binds[j], binds[i] })
+	if !late {
+		return append(joins, binds...)
+	}
+	for _, j := range joins {
+		binds = slices.Insert(binds, w.IntN(len(binds)+1), j)
+	}
+	return binds
+}
+
+// refused are the bindings that were not made, in the end. One is enough to know: the others may follow from it.
+func refused(planned []binding, steps []Step, verdicts []Verdict, class, when string) []Finding {
+	var n int
+	var first string
+	for i, s := range steps {
+		if s.Pod == "" || len(verdicts[i].Passing) > 0 {
+			continue
+		}
+		if n++; n == 1 {
+			b := planned[slices.IndexFunc(planned, func(b binding) bool { return b.pod.ID() == s.Pod })]
+			if b.daemon && class == Unsound {
+				class = Daemon
+			}
+			r := verdicts[i].Refused[s.Node]
+			first = fmt.Sprintf("%s on %s, %s: %s: %s", s.Pod, s.Node, when, r.Plugin, r.Reason)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	if n > 1 {
+		first += fmt.Sprintf(" (and %d more)", n-1)
+	}
+	return []Finding{{class, first}}
+}
+
+// alternatives takes another machine for each new node that has one.
+func (w *trial) alternatives(templates []template) ([]template, bool) {
+	other, some := slices.Clone(templates), false
+	for i, n := range w.s.New {
+		if len(n.Alternatives) > 0 {
+			other[i], some = w.swapped(n, n.Alternatives[w.IntN(len(n.Alternatives))]), true
+		}
+	}
+	return other, some
+}
+
+// Bounds of what is asked about unplaced pods, which would be thousands of questions: pods that differ, and templates.
+const (
+	maxUnplaced  = 8
+	maxTemplates = 80
+)
+
+// further asks about the unplaced pods: on every node that there is in the end, and on a new node of each template.
+func (w *trial) further(r *Request) (steps []Step, judge func([]Verdict) []Finding) {
+	unplaced := w.unplaced()
+	if len(unplaced) == 0 {
+		return nil, func([]Verdict) []Finding { return nil }
+	}
+	asked := []string{} // by step: where it was
+	ask := func(node, where string) {
+		for _, pod := range unplaced {
+			steps = append(steps, Step{Pod: pod.ID(), Node: node, Ask: true})
+			asked = append(asked, where)
+		}
+	}
+	other := func(s Step) {
+		steps = append(steps, s)
+		asked = append(asked, "")
+	}
+	for _, pod := range unplaced {
+		r.Pods = append(r.Pods, Pod(pod))
+	}
+	ask("", "a node that is there")
+	spare := w.spare()
+	w.Shuffle(len(spare), func(i, j int) { spare[i], spare[j] = spare[j], spare[i] })
+	for i, t := range spare[:min(len(spare), maxTemplates)] {
+		name := fmt.Sprint("spare-", i)
+		r.addLimits(name, w.p.Types[t.typ].AttachLimit)
+		other(Step{Join: Node(t.node(w.p, name))})
+		for _, d := range w.daemons[t] {
+			pod := DaemonPod(w.p.Daemons[d], name)
+			r.Pods = append(r.Pods, Pod(pod))
+			other(Step{Pod: pod.ID(), Node: name})
+		}
+		o := w.p.Types[t.typ].Offerings[t.offering]
+		ask(name, fmt.Sprintf("a new %s of pool %s in %s, %s", w.p.Types[t.typ].Name, w.p.Pools[t.pool].Name, o.Zone, o.Capacity))
+		other(Step{Leave: name})
+	}
+	class := GaveUp
+	if asksAboutPods(w.p) {
+		class = GaveUpOnTopology
+	}
+	return steps, func(v []Verdict) []Finding {
+		for i, where := range asked {
+			if where != "" && len(v[i].Passing) > 0 {
+				return []Finding{{class, fmt.Sprintf("%s would pass on %s: %v", steps[i].Pod, where, v[i].Passing)}}
+			}
+		}
+		return nil
+	}
+}
+
+// unplaced are pods that were not placed, one of each kind.
+func (w *trial) unplaced() (pods []fleet.Pod) {
+	seen := map[string]bool{}
+	for _, u := range w.s.Unplaced {
+		if u.Refused != "" {
+			continue
+		}
+		like := w.p.Pods[u.Pod]
+		like.Name, like.UID = "", ""
+		kind, err := json.Marshal(like)
+		if err == nil && !seen[string(kind)] && len(pods) < maxUnplaced {
+			seen[string(kind)] = true
+			pods = append(pods, w.p.Pods[u.Pod])
+		}
+	}
+	return pods
+}
