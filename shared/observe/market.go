@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -32,8 +33,10 @@ const (
 	pricesFor = 10 * time.Minute
 	// pricesAtMost is how old spot prices may get before somebody's pods wait for new ones. The sweep reads them far earlier.
 	pricesAtMost = time.Hour
-	// askAgain is how often the cache is asked for something newer than what is known here.
+	// askAgain is how often the cache is asked for something newer than what is known here, and how long AWS is left alone after
+	// a read that failed.
 	askAgain = time.Minute
+	never    = math.MaxInt64 * time.Nanosecond
 )
 
 // Names of the two parts in the cache.
@@ -56,6 +59,7 @@ type Market struct {
 	asOf   time.Time // of types
 	priced time.Time // of spot
 	asked  time.Time // the cache
+	failed time.Time // the last read that did
 	merged fleet.Market
 }
 
@@ -64,9 +68,14 @@ func NewMarket(r MarketReader, c Cache, region string, now func() time.Time) *Ma
 	return &Market{reader: r, cache: c, region: region, now: now}
 }
 
-// Market gives what is known, and reads what is not. An error comes with what is known nevertheless. Nobody may write to it.
+// Market gives what is known, and reads what is not. It fails only if no types are known: what is old says so by its age.
+// Nobody may write to it.
 func (m *Market) Market(ctx context.Context) (fleet.Market, error) {
-	return m.get(ctx, pricesAtMost, 2*typesFor)
+	known, err := m.get(ctx, pricesAtMost, 2*typesFor)
+	if len(known.Types) > 0 {
+		err = nil
+	}
+	return known, err
 }
 
 // Refresh reads again what is old. What cannot be read stays as it was, with its age.
@@ -81,6 +90,9 @@ func (m *Market) get(ctx context.Context, prices, types time.Duration) (fleet.Ma
 	now := m.now()
 	if (now.Sub(m.priced) >= pricesFor || now.Sub(m.asOf) >= typesFor) && now.Sub(m.asked) >= askAgain {
 		m.recall(ctx)
+	}
+	if now.Sub(m.failed) < askAgain && len(m.types) > 0 {
+		types, prices = never, never
 	}
 	var typesErr, pricesErr error
 	var wg sync.WaitGroup
@@ -103,6 +115,9 @@ func (m *Market) get(ctx context.Context, prices, types time.Duration) (fleet.Ma
 		})
 	}
 	wg.Wait()
+	if typesErr != nil || pricesErr != nil {
+		m.failed = now
+	}
 	if len(m.merged.Types) == 0 || !m.merged.AsOf.Equal(m.asOf) || !m.merged.Priced.Equal(m.priced) {
 		m.merged = m.merge()
 	}
