@@ -22,6 +22,7 @@ func main() {
 		w := &cluster.Work{
 			Open: regions(f), Ledger: f.Ledger, Bus: f.Bus, Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL),
 			InterruptionRole: f.InterruptionRoleARN, Role: f.RoleARN, Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now,
+			Scaling:  cluster.Scaling{Role: f.ScalingRoleARN, URL: f.DoorbellURL, Function: f.DoorbellARN},
 			Boundary: f.RoleBoundary, Files: awscloud.NewObjects(f.Config), Metrics: f.Metrics,
 		}
 		return w.Handle
@@ -73,4 +74,12 @@ func (k objects) Apply(ctx context.Context, name string, object fleet.Props) err
 		return err
 	}
 	return client.ApplyObject(ctx, object)
+}
+
+func (k objects) Delete(ctx context.Context, name string, object fleet.Props) error {
+	client, err := k.Client(ctx, name)
+	if err != nil {
+		return err
+	}
+	return client.DeleteObject(ctx, object)
 }

@@ -17,6 +17,8 @@ type Caller interface {
 // Objects writes to a cluster's Kubernetes API.
 type Objects interface {
 	Apply(ctx context.Context, cluster string, object fleet.Props) error
+	// Delete is told apiVersion, kind and name. What is gone is fault.NotFound.
+	Delete(ctx context.Context, cluster string, object fleet.Props) error
 }
 
 // ClusterWidth is how many of a step's calls run at once: a network's worth, and below the 50 mutating calls that EC2
@@ -40,6 +42,8 @@ func (w ClusterWriter) Do(ctx context.Context, action plan.Action) (fleet.Update
 	switch c.API {
 	case "kubernetes:Apply":
 		err = w.Kubernetes.Apply(ctx, c.Cluster, c.Input)
+	case "kubernetes:Delete":
+		err = w.Kubernetes.Delete(ctx, c.Cluster, c.Input)
 	default:
 		update, err = w.AWS.Call(ctx, c)
 	}

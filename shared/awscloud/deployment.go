@@ -2,18 +2,9 @@ package awscloud
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/xml"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
@@ -54,74 +45,13 @@ func RoleARN(ctx context.Context, cfg Config, name string) (string, error) {
 }
 
 // StackResources asks CloudFormation what a stack's resources are called, by their logical ids. A stack that does not exist
-// is fault.NotFound. It is one call of the Query API by hand, for which the SDK's module would be a dependency.
+// is fault.NotFound.
 func StackResources(ctx context.Context, cfg Config, stack string) (map[string]string, error) {
 	const op = "cloudformation:DescribeStackResources"
-	if cfg.Region == "" {
-		return nil, fault.New(fault.Invalid, "%s: no Region is set", op)
-	}
-	form := url.Values{"Action": {"DescribeStackResources"}, "Version": {"2010-05-15"}, "StackName": {stack}}.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, cloudFormation(cfg), strings.NewReader(form))
+	api := queryAPI{cfg: cfg, signing: "cloudformation", host: "cloudformation", version: "2010-05-15"}
+	body, err := api.call(ctx, op, "DescribeStackResources", url.Values{"StackName": {stack}})
 	if err != nil {
 		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	credentials, err := cfg.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, classify(op, err)
-	}
-	sum := sha256.Sum256([]byte(form))
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), "cloudformation", cfg.Region, time.Now()); err != nil {
-		return nil, classify(op, err)
-	}
-	var client interface {
-		Do(*http.Request) (*http.Response, error)
-	} = http.DefaultClient
-	if cfg.HTTPClient != nil {
-		client = cfg.HTTPClient
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, classify(op, err)
-	}
-	defer func() { _ = resp.Body.Close() }() // only read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
-	if err != nil {
-		return nil, classify(op, err)
-	}
-	return stackResources(op, resp.StatusCode, body)
-}
-
-func cloudFormation(cfg Config) string {
-	if cfg.BaseEndpoint != nil {
-		return *cfg.BaseEndpoint + "/"
-	}
-	domain := "amazonaws.com"
-	if strings.HasPrefix(cfg.Region, "cn-") {
-		domain += ".cn"
-	}
-	return "https://cloudformation." + cfg.Region + "." + domain + "/"
-}
-
-// stackResources reads an answer.
-func stackResources(op string, status int, body []byte) (map[string]string, error) {
-	if status != http.StatusOK {
-		var problem struct {
-			Error struct{ Code, Message string }
-		}
-		if err := xml.Unmarshal(body, &problem); err != nil || problem.Error.Code == "" {
-			return nil, &fault.Error{Class: fault.Transient, Op: op, Err: fmt.Errorf("HTTP status %d", status)}
-		}
-		class := fault.Transient
-		switch code := problem.Error.Code; {
-		case code == "ValidationError" && strings.Contains(problem.Error.Message, "does not exist"):
-			class = fault.NotFound
-		case strings.HasPrefix(code, "AccessDenied"), status == http.StatusForbidden:
-			class = fault.Denied
-		case strings.HasPrefix(code, "Throttling"):
-			class = fault.Throttled
-		}
-		return nil, &fault.Error{Class: class, Op: op, Code: problem.Error.Code, Err: errors.New(problem.Error.Code + ": " + problem.Error.Message)}
 	}
 	var answer struct {
 		Members []struct{ LogicalResourceId, PhysicalResourceId string } `xml:"DescribeStackResourcesResult>StackResources>member"`

@@ -49,12 +49,12 @@ func TestStackResources(t *testing.T) {
 	}
 }
 
-func TestWhereCloudFormationIs(t *testing.T) {
+func TestWhereQueryAPIsAre(t *testing.T) {
 	for region, want := range map[string]string{
 		"eu-west-1":  "https://cloudformation.eu-west-1.amazonaws.com/",
 		"cn-north-1": "https://cloudformation.cn-north-1.amazonaws.com.cn/",
 	} {
-		if have := cloudFormation(Config{Region: region}); have != want {
+		if have := (queryAPI{cfg: Config{Region: region}, host: "cloudformation"}).endpoint(); have != want {
 			t.Errorf("%s: %s, want %s", region, have, want)
 		}
 	}

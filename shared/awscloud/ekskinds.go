@@ -43,7 +43,7 @@ func (r *Region) readersByName() map[string]reader {
 		"vpngateway": r.vpnGateway,
 		"cluster":    r.cluster, "nodegroup": r.nodeGroup, "access": r.accessEntry, "role": r.role,
 		"accesspolicies": r.accessPolicies, "identity": r.identityProvider, "capability": r.capability, "loggroup": r.logGroup,
-		"subscription": r.subscription,
+		"subscription": r.subscription, "alarm": r.alarm,
 	}
 }
 

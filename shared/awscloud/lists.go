@@ -27,7 +27,7 @@ func (r *Region) listers() map[string]lister {
 		"identity": r.listed("identity", r.identityProvider, r.identityNames), "capability": r.listed("capability", r.capability, r.capabilityNames),
 		"podidentity": r.podIdentities, "role": r.rolesByPath, "profile": r.profilesByPath, "oidc": r.oidcByTag, "loggroup": r.ownLogGroup, "asg": r.scalingGroups,
 		"balancer": r.balancers, "classic": r.classicBalancers, "volume": r.volumes, "instance": r.instances, "kubesg": r.strangeGroups, "interface": r.interfaces,
-		"vpngateway": r.vpnGateways, "subscription": r.subscriptions,
+		"vpngateway": r.vpnGateways, "subscription": r.subscriptions, "alarm": r.pendingPods,
 	}
 }
 

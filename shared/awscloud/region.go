@@ -32,6 +32,8 @@ type Region struct {
 	// elb and elbv2 find the load balancers that Kubernetes has made.
 	elb   *elb.Client
 	elbv2 *elbv2.Client
+	// alarms are CloudWatch's.
+	alarms queryAPI
 
 	calls   map[string]operation // by API: "ec2:CreateVpc"
 	readers map[string]reader    // by kind, what is found by name
@@ -51,9 +53,10 @@ func NewRegion(cfg Config) *Region {
 		ec2: ec2.NewFromConfig(cfg), eks: eks.NewFromConfig(cfg), iam: iam.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg),
 		scaling: autoscaling.NewFromConfig(cfg), ssm: ssm.NewFromConfig(cfg),
 		elb: elb.NewFromConfig(cfg), elbv2: elbv2.NewFromConfig(cfg),
+		alarms: queryAPI{cfg: cfg, signing: "monitoring", host: "monitoring", version: "2010-08-01"},
 	}
 	r.calls = map[string]operation{}
-	for _, table := range []map[string]operation{r.ec2Calls(), r.eksCalls(), r.iamCalls(), r.logsCalls(), r.podCalls(), r.groupCalls(), r.removalCalls()} {
+	for _, table := range []map[string]operation{r.ec2Calls(), r.eksCalls(), r.iamCalls(), r.logsCalls(), r.podCalls(), r.groupCalls(), r.removalCalls(), r.alarmCalls()} {
 		for api, op := range table {
 			r.calls[api] = op
 		}

@@ -20,6 +20,7 @@ var collections = map[string]struct {
 	path       string
 	namespaced bool
 }{
+	"admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration": {"/apis/admissionregistration.k8s.io/v1", false},
 	"apps/v1/Deployment":                              {"/apis/apps/v1", true},
 	"policy/v1/PodDisruptionBudget":                   {"/apis/policy/v1", true},
 	"rbac.authorization.k8s.io/v1/ClusterRole":        {"/apis/rbac.authorization.k8s.io/v1", false},

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/ekspedite/ekspedite/shared/fault"
@@ -37,4 +38,14 @@ func (c *Client) ApplyObject(ctx context.Context, object fleet.Props) error {
 		return fault.New(fault.Invalid, "not an object: %v", err)
 	}
 	return c.Apply(ctx, text)
+}
+
+// DeleteObject deletes an object, of which no more is read than its name. One that is gone is fault.NotFound.
+func (c *Client) DeleteObject(ctx context.Context, object fleet.Props) error {
+	kind, name := fleet.Text(object, "kind"), fleet.Text(object, "metadata", "name")
+	path, err := at(fleet.Text(object, "apiVersion"), kind, fleet.Text(object, "metadata", "namespace"), name)
+	if err != nil {
+		return err
+	}
+	return classify(fmt.Sprintf("delete %s %s", kind, name), c.rest.Delete().AbsPath(path).MaxRetries(0).Do(ctx).Error())
 }

@@ -32,14 +32,10 @@ func interruptionRules() []any {
 
 // object is something in Kubernetes that is applied as a whole: what others have changed in it is put right.
 func (b *builder) object(area string, o fleet.Props, needs ...string) *resource {
-	kind, name, namespace := fleet.Text(o, "kind"), fleet.Text(o, "metadata", "name"), fleet.Text(o, "metadata", "namespace")
-	id := "kubernetes/" + strings.ToLower(kind) + "/" + name
-	if namespace != "" {
-		id = "kubernetes/" + strings.ToLower(kind) + "/" + namespace + "/" + name
-	}
-	ref := fleet.Ref{ID: id, Kind: "kubernetes", Name: strings.Join([]string{fleet.Text(o, "apiVersion"), kind, namespace, name}, "|")}
+	ref := refOf(o)
 	apply := func(does string, e plan.Effect) plan.Call {
-		return plan.Call{Of: plan.Of{Cluster: b.s.Name, ID: id}, Effect: e, API: "kubernetes:Apply", Input: o, Does: does + " " + strings.ToLower(kind) + " " + name}
+		return plan.Call{Of: plan.Of{Cluster: b.s.Name, ID: ref.ID}, Effect: e, API: "kubernetes:Apply", Input: o,
+			Does: does + " " + strings.ToLower(fleet.Text(o, "kind")) + " " + fleet.Text(o, "metadata", "name")}
 	}
 	return b.add(thing{
 		Ref: ref, area: area, inside: true, needs: append([]string{idCluster}, needs...),
@@ -53,11 +49,21 @@ func (b *builder) object(area string, o fleet.Props, needs ...string) *resource 
 	})
 }
 
+// refOf is an object's name in the graph, and for who reads it.
+func refOf(o fleet.Props) fleet.Ref {
+	kind, name, namespace := fleet.Text(o, "kind"), fleet.Text(o, "metadata", "name"), fleet.Text(o, "metadata", "namespace")
+	id := "kubernetes/" + strings.ToLower(kind) + "/" + name
+	if namespace != "" {
+		id = "kubernetes/" + strings.ToLower(kind) + "/" + namespace + "/" + name
+	}
+	return fleet.Ref{ID: id, Kind: "kubernetes", Name: strings.Join([]string{fleet.Text(o, "apiVersion"), kind, namespace, name}, "|")}
+}
+
 // clusterAdmin is the access policy that allows everything.
 const clusterAdmin = "AmazonEKSClusterAdminPolicy"
 
-// Entries are the access entries that the cluster shall have: the spec's, the interruption function's, and our own where the
-// cluster's creator is not let in by itself.
+// Entries are the access entries that the cluster shall have: the spec's, the interruption function's, the scaling function's
+// where the policy asks for it, and our own where the cluster's creator is not let in by itself.
 func Entries(s fleet.ClusterSpec, opt Options) (out []fleet.AccessSpec) {
 	with := func(want fleet.AccessSpec) {
 		if want.Principal == "" {
@@ -73,6 +79,9 @@ func Entries(s fleet.ClusterSpec, opt Options) (out []fleet.AccessSpec) {
 		out = append(out, want)
 	}
 	with(fleet.AccessSpec{Principal: opt.InterruptionRole, Groups: []string{InterruptionGroup}})
+	if opt.Scaling.On() {
+		with(fleet.AccessSpec{Principal: opt.Scaling.Role, Groups: []string{ScalingGroup}})
+	}
 	if s.NoCreatorAdmin {
 		policy := "arn:" + partition(opt) + ":eks::aws:cluster-access-policy/" + clusterAdmin
 		with(fleet.AccessSpec{Principal: opt.ClusterRole, Policies: []fleet.AccessPolicy{{ARN: policy}}})
@@ -118,7 +127,7 @@ func (b *builder) entry(want fleet.AccessSpec) {
 		},
 		differ: func(have fleet.Resource) ([]plan.Call, []string) { return b.entryDiffers(want, have) },
 	})
-	// The interruption function has groups and no policies: no call is spent on looking.
+	// The interruption and the scaling function have groups and no policies: no call is spent on looking.
 	if len(want.Policies) > 0 || slices.ContainsFunc(b.s.Access, func(a fleet.AccessSpec) bool { return a.Principal == want.Principal }) {
 		b.entryPolicies(want, id, true)
 	}

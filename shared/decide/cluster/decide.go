@@ -29,6 +29,8 @@ type Options struct {
 	Boundary string
 	// Prune allows to delete what is ours and not in the file any more.
 	Prune bool
+	// Scaling is what the policy asks of the scaling function.
+	Scaling Scaling
 }
 
 const (

@@ -77,6 +77,13 @@ var removals = []removal{
 	{kind: "cluster", noun: "control plane", area: "control plane", takes: 5 * time.Minute, after: append([]string{"capability", "interface"}, running...), call: func(b *builder, _ removal, id string, have fleet.Resource) plan.Call {
 		return b.call(plan.Delete, id, "eks:DeleteCluster", "delete cluster "+b.s.Name, fleet.Props{"name": have.Physical})
 	}},
+	// What has the cluster ring outside of it.
+	{kind: "subscription", noun: "log subscription", area: areaDoorbell, call: func(b *builder, _ removal, id string, have fleet.Resource) plan.Call {
+		return b.call(plan.Delete, id, "logs:DeleteSubscriptionFilter", "delete the subscription to "+have.Name, fleet.Props{"logGroupName": have.Name, "filterName": fleet.DoorbellName})
+	}},
+	{kind: "alarm", noun: "alarm", area: areaDoorbell, call: func(b *builder, _ removal, id string, have fleet.Resource) plan.Call {
+		return b.call(plan.Delete, id, "cloudwatch:DeleteAlarms", "delete alarm "+have.Name, fleet.Props{"alarmNames": []any{have.Name}})
+	}},
 	// Kubernetes would make a load balancer anew for as long as it runs.
 	{kind: "balancer", noun: "load balancer", area: "left by Kubernetes", after: []string{"cluster"}, call: deletes("elbv2:DeleteLoadBalancer", "loadBalancerArn")},
 	{kind: "classic", noun: "Classic Load Balancer", area: "left by Kubernetes", after: []string{"cluster"}, call: deletes("elb:DeleteLoadBalancer", "loadBalancerName")},

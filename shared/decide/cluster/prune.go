@@ -113,7 +113,7 @@ func (b *builder) mayPrune(have fleet.Resource) bool {
 			return false
 		}
 	case "access":
-		if have.Name == b.opt.InterruptionRole || have.Name == b.opt.ClusterRole {
+		if have.Name == b.opt.InterruptionRole || have.Name == b.opt.ClusterRole || have.Name == b.opt.Scaling.Role {
 			return false
 		}
 	case "podidentity":

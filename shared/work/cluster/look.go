@@ -89,6 +89,9 @@ func (w *Work) look(ctx context.Context, c events.ClusterContinuation) handler.O
 	if err := v.read(); err != nil {
 		return v.failed(err)
 	}
+	if v.opt.Scaling, err = v.scaling(ctx, v.id, v.desired.Policy.Scaling, v.run, v.Ledger.FreshDoorbellKeys); err != nil {
+		return v.failed(err)
+	}
 	return v.work(ctx)
 }
 

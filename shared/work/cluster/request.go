@@ -105,6 +105,13 @@ func (w *Work) warn(ctx context.Context, p *events.ClusterApplyRequested, specs 
 func (w *Work) dryRun(ctx context.Context, d handler.Delivery, p *events.ClusterApplyRequested, s spec.Spec) error {
 	start := w.Now()
 	opt := w.options(runID(p.RequestID, idOf(s)), p.Prune)
+	before, err := w.Ledger.ClusterRun(ctx, idOf(s))
+	if err != nil {
+		return err
+	}
+	if opt.Scaling, err = w.scaling(ctx, idOf(s), s.Policy.Scaling, before, w.Ledger.DoorbellKeys); err != nil {
+		return err
+	}
 	o, err := w.Open(s.Cluster.Region).Observe.Cluster(ctx, s.Cluster, opt, observe.Hints{Full: true})
 	if err != nil {
 		return err

@@ -119,6 +119,7 @@ type rig struct {
 	strangers []string
 	role      string // the function's own, whose policies hold then; "" is the root user
 	boundary  string // of the roles that it makes
+	scaling   Scaling
 }
 
 // newRig starts a cloud. It has to be called within a bubble, and Close'd there.
@@ -174,7 +175,7 @@ func (r *rig) work(s *session) *Work {
 		},
 		Ledger: &ledger.Ledger{Store: s, Now: time.Now}, Bus: s, Queue: s, InterruptionRole: drainer,
 		Role:    cmp.Or(r.role, "arn:aws:iam::123456789012:role/ekspedite-Cluster-Role"),
-		Account: account, Region: region, NewID: r.id, Now: time.Now, Boundary: r.boundary,
+		Account: account, Region: region, NewID: r.id, Now: time.Now, Boundary: r.boundary, Scaling: r.scaling,
 	}
 }
 

@@ -174,6 +174,19 @@ func (s *session) Apply(ctx context.Context, cluster string, object fleet.Props)
 	})
 }
 
+func (s *session) Delete(ctx context.Context, cluster string, object fleet.Props) error {
+	s.count("kubernetes delete")
+	return s.call(ctx, "kubernetes delete", func() error {
+		s.inside.mu.Lock()
+		defer s.inside.mu.Unlock()
+		if _, ok := s.inside.list[key(cluster, object)]; !ok {
+			return fault.New(fault.NotFound, "no %s", key(cluster, object))
+		}
+		delete(s.inside.list, key(cluster, object))
+		return nil
+	})
+}
+
 // The ledger's store, the bus and the queue.
 
 func (s *session) Get(ctx context.Context, key ledger.Key) (ledger.Document, error) {

@@ -50,6 +50,8 @@ type Work struct {
 	Files Files
 	// InterruptionRole gets into every cluster to drain nodes; Role is this function's own: ARNs.
 	InterruptionRole, Role string
+	// Scaling is who plans nodes, and how clusters ring; without a role nobody does.
+	Scaling Scaling
 	// Boundary is the permissions boundary of every role that a spec names none for.
 	Boundary        string
 	Account, Region string // events of others are not ours; "" accepts all
