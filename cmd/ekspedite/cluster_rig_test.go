@@ -41,12 +41,14 @@ type rig struct {
 	asked   int                    // requests on the bus
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigWith(t, eks.Idle{}) }
+
+func newRigWith(t *testing.T, planes eks.Launcher) *rig {
 	t.Helper()
 	none := faults.None
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	cloud, err := local.Start(t.Context(), local.Options{
-		Seed: 1, Faults: &none, TemplateDir: filepath.Join("..", "..", "infra", "template"), DataDir: t.TempDir(), Launcher: eks.Idle{}, Log: quiet,
+		Seed: 1, Faults: &none, TemplateDir: filepath.Join("..", "..", "infra", "template"), DataDir: t.TempDir(), Launcher: planes, Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -45,6 +45,9 @@ after.` + exits("1 it failed, or the plan broke a rule", "2 the command line or 
 		if err := flags.checkPlan(); err != nil {
 			return usageError{err}
 		}
+		if flags.cluster != "" {
+			return flags.forCluster(cmd)
+		}
 		return flags.forWorkload(cmd)
 	}
 	flags.add(c)

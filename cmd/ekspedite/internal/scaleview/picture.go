@@ -57,7 +57,7 @@ type Share struct {
 
 // Left is pods that are left without a node for the same reason.
 type Left struct {
-	Owner   string   `json:"owner"`
+	Owner   string   `json:"owner,omitempty"` // "" if they are of several
 	Count   int      `json:"count"`
 	Pods    []string `json:"pods"` // the first of them
 	Refused string   `json:"refused,omitempty"`

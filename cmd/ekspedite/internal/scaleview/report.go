@@ -165,7 +165,11 @@ func Lefts(w io.Writer, left []Left) {
 	}
 	fmt.Fprintf(w, "\nWithout a node:\n")
 	for _, l := range left[:min(len(left), rowsShown)] {
-		fmt.Fprintf(w, "  %s of %s (%s)\n", count(l.Count, "pod"), l.Owner, few(l.Pods, l.Count))
+		of := ""
+		if l.Owner != "" {
+			of = " of " + l.Owner
+		}
+		fmt.Fprintf(w, "  %s%s (%s)\n", count(l.Count, "pod"), of, few(l.Pods, l.Count))
 		if l.Refused != "" {
 			fmt.Fprintf(w, "    refused: %s\n", l.Refused)
 		}

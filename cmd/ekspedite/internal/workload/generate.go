@@ -179,8 +179,8 @@ func (m *maker) existing() {
 	}
 }
 
-// typeOfNodes is the first type of 16 cores and 64 GiB, or else the first.
+// typeOfNodes is the first type of 32 cores and 128 GiB, or else the first.
 func (m *maker) typeOfNodes() InstanceType {
-	i := slices.IndexFunc(m.file.InstanceTypes, func(t InstanceType) bool { return t.CPUMilli == 16000 && t.MemMiB == 64<<10 })
+	i := slices.IndexFunc(m.file.InstanceTypes, func(t InstanceType) bool { return t.CPUMilli == 32000 && t.MemMiB == 128<<10 })
 	return m.file.InstanceTypes[max(0, i)]
 }
