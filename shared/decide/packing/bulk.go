@@ -17,6 +17,7 @@ type bulk struct {
 	order   []int   // signatures that any class may use
 	fits    [][]int // by signature: the classes that may use it
 	limited bool    // some pool has limits
+	scarce  bool    // so much that nodes are chosen by how much they hold, whatever they cost
 	fill    filler
 }
 

@@ -33,7 +33,7 @@ func (w *world) best(ci int, v *view) *node {
 	most := 0
 	wish := w.wishes(c, v)
 	for _, n := range w.nodes {
-		if n.closed || !fits(w.x.dims.n, &c.d, &n.left) || !w.admits(n, c.filter) || w.clash(c, n) != "" || v.miss(n.domain) != "" {
+		if n.closed || !fits(w.x.dims.n, w.asks(c, n), &n.left) || !w.admits(n, c.filter) || w.clash(c, n) != "" || v.miss(n.domain) != "" {
 			continue
 		}
 		if !wish {
@@ -49,7 +49,7 @@ func (w *world) best(ci int, v *view) *node {
 // clash says what of ports or volumes keeps a class off a node; "" if nothing does.
 func (w *world) clash(c *class, n *node) string {
 	for _, v := range c.demand.Volumes {
-		if v.Alone && w.alone[v.ID] > 0 {
+		if v.Alone && w.users[v.ID] > 0 {
 			return "another pod uses volume " + v.ID + ", which is ReadWriteOncePod"
 		}
 	}

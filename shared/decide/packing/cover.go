@@ -82,7 +82,11 @@ func (b *bulk) candidate(opt int, wait []int) candidate {
 	if len(b.fill.piles) == 0 {
 		return candidate{packed: packed{opt: opt}}
 	}
-	return candidate{packed{opt: opt, on: slices.Clone(b.fill.piles), used: b.fill.used}, b.fill.value / o.price}
+	price := o.price
+	if b.scarce {
+		price = 1
+	}
+	return candidate{packed{opt: opt, on: slices.Clone(b.fill.piles), used: b.fill.used}, b.fill.value / price}
 }
 
 // rightSize gives each node the cheapest option that its content fits.

@@ -48,12 +48,23 @@ type domainPlan struct {
 	// carried are the groups over whose domains pending pods want to be spread, hosts apart.
 	carried map[int]bool
 	counts  map[int]map[string]int
-	home    map[int]string // by affinity group: the domain where its pods stay together
-	load    map[string]int // pods by domain, to tell equals apart
+	home    map[int]string  // by affinity group: the domain where its pods stay together
+	load    map[string]int  // pods by domain, to tell equals apart
+	shared  map[string]bool // claims that pods of several classes use
 }
 
 func (w *world) newDomains(classes []int) *domainPlan {
-	d := &domainPlan{w: w, carried: map[int]bool{}, counts: map[int]map[string]int{}, home: map[int]string{}, load: map[string]int{}}
+	d := &domainPlan{w: w, carried: map[int]bool{}, counts: map[int]map[string]int{}, home: map[int]string{}, load: map[string]int{}, shared: map[string]bool{}}
+	claimed := map[string]bool{}
+	for claim := range w.users {
+		claimed[claim] = true
+	}
+	for _, ci := range classes {
+		for _, v := range w.x.classes[ci].demand.Volumes {
+			d.shared[v.ID] = claimed[v.ID]
+			claimed[v.ID] = true
+		}
+	}
 	for _, ci := range classes {
 		c := w.x.classes[ci]
 		for _, t := range c.terms.spread {
@@ -83,8 +94,8 @@ const (
 func (d *domainPlan) kind(ci int) (key string, kind domainKind) {
 	w, c := d.w, d.w.x.classes[ci]
 	keyOf := func(g int) string { return w.x.groups[g].key }
-	for _, v := range c.demand.Volumes {
-		if v.Alone {
+	for _, v := range c.demand.Volumes { // a claim that several use counts once on a node
+		if v.Alone || v.Driver != "" && (len(c.pods) > 1 || d.shared[v.ID]) {
 			return "", kindCareful
 		}
 	}

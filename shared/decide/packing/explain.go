@@ -38,7 +38,7 @@ func (w *world) nearest(ci int) string {
 			}
 			continue
 		}
-		if lack, text := w.lack(c, &o.room); text != "" {
+		if lack, text := w.lack(&c.d, &o.room); text != "" {
 			note(missRoom, lack, what+" is too small: "+text)
 			continue
 		}
@@ -60,7 +60,7 @@ func (w *world) nearest(ci int) string {
 			note(missFilter, 0, what+": "+w.x.filters[c.filter].miss(n.labels, n.taints, n.name))
 			continue
 		}
-		if lack, text := w.lack(c, &n.left); text != "" {
+		if lack, text := w.lack(w.asks(c, n), &n.left); text != "" {
 			note(missRoom, lack, what+" has no room left: "+text)
 			continue
 		}
@@ -73,15 +73,13 @@ func (w *world) nearest(ci int) string {
 	return reason
 }
 
-// lack is what of a class's demand a room falls short of, relative to the demand, and in words; "" if it fits.
-func (w *world) lack(c *class, room *vec) (most float64, text string) {
-	return lackOf(w.x.dims, &c.d, room)
-}
+// lack is what of a demand a room falls short of, relative to the demand, and in words; "" if it fits.
+func (w *world) lack(d, room *vec) (most float64, text string) { return lackOf(w.x.dims, d, room) }
 
 func lackOf(x *dims, d, room *vec) (most float64, text string) {
 	worst := -1
 	for i := range x.n {
-		if short := (d[i] - room[i]) / d[i]; d[i] > room[i] && (worst < 0 || short > most) {
+		if short := (d[i] - room[i]) / d[i]; d[i] > room[i] && d[i] > 0 && (worst < 0 || short > most) {
 			worst, most = i, short
 		}
 	}

@@ -50,7 +50,7 @@ func (b *bulk) improve(nodes []packed, opts []int, budget int) []packed {
 		looks := b.fill.looks
 		again := b.cover(wait, opts)
 		b.rightSize(again)
-		if b.cost(again) < b.cost(nodes[:k])-epsilon && !slices.ContainsFunc(wait, func(n int) bool { return n > 0 }) {
+		if b.better(again, nodes[:k]) && !slices.ContainsFunc(wait, func(n int) bool { return n > 0 }) {
 			for i := range again {
 				again[i].worth = b.worth(&again[i])
 			}

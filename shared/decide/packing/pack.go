@@ -46,7 +46,7 @@ func (b *bulk) pack() (best []packed) {
 		for _, n := range rest {
 			missed += n
 		}
-		if missed < left || missed == left && b.cost(nodes) < b.cost(best)-epsilon {
+		if missed < left || missed == left && b.better(nodes, best) {
 			best, left, idle = nodes, missed, 0
 			values = b.values(values[:0])
 		}
@@ -58,18 +58,26 @@ func (b *bulk) pack() (best []packed) {
 			break
 		}
 		b.reprice(nodes)
+		b.scarce = missed > 0 && b.limited && !b.scarce
 	}
+	b.scarce = false
 	for i, v := range values {
 		b.classes[i].value = v
 	}
 	if b.limited { // which nodes a pool may still have depends on all of them
 		return best
 	}
-	return b.improve(best, opts, int(worthIt))
+	return b.mergePairs(b.improve(best, opts, int(worthIt)))
 }
 
 // epsilon is a price below which two plans cost the same, USD an hour.
 const epsilon = 1e-9
+
+// better tells whether a plan costs less than another one, or the same with fewer nodes.
+func (b *bulk) better(nodes, than []packed) bool {
+	x, y := b.cost(nodes), b.cost(than)
+	return x < y-epsilon || x < y+epsilon && len(nodes) < len(than)
+}
 
 // budget is how many looks the search may take.
 func (b *bulk) budget(pods int) int {

@@ -10,6 +10,18 @@ const DefaultEffort = 8
 
 // Solve places the pods of a problem.
 func Solve(p Problem) Solution {
+	s := solve(p)
+	if len(s.Unplaced) == 0 || p.Options.IgnorePreferences {
+		return s
+	}
+	p.Options.IgnorePreferences = true // nobody is left out for the sake of a preference
+	if without := solve(p); len(without.Unplaced) < len(s.Unplaced) {
+		return without
+	}
+	return s
+}
+
+func solve(p Problem) Solution {
 	x := newIndex(&p)
 	x.members()
 	var open []int
@@ -66,13 +78,22 @@ func (w *world) place(classes []int) {
 		for w.inBulk(kinds.simple, usable) { // again, where a pool's limit has made room for others
 		}
 	}
-	for _, ci := range kinds.simple {
+	kinds.careful = append(kinds.careful, w.still(kinds.simple)...)
+	w.carefully(w.inOrder(kinds.careful))
+	for _, ci := range w.still(kinds.simple) {
+		w.unpin(ci) // where balance would have it there is no room
+	}
+	w.carefully(w.inOrder(w.still(kinds.simple)))
+}
+
+// still are those of some classes of which some pods wait.
+func (w *world) still(classes []int) (out []int) {
+	for _, ci := range classes {
 		if w.waiting(ci) > 0 {
-			w.unpin(ci)
-			kinds.careful = append(kinds.careful, ci)
+			out = append(out, ci)
 		}
 	}
-	w.carefully(w.inOrder(kinds.careful))
+	return out
 }
 
 // tiers are the options by what comes before their price: pools of a greater weight first, and what was short lately after all
@@ -109,40 +130,8 @@ func (w *world) inBulk(classes []int, usable func(opt int) bool) (again bool) {
 	for i := range nodes {
 		targets[i] = w.add(b.opts[nodes[i].opt].opt)
 	}
-	// Those who limit whom they share a host with choose first: others of one class are not all the same to them.
-	for _, first := range []bool{true, false} {
-		for i := range nodes {
-			for _, p := range nodes[i].on {
-				b.unpack(p, targets[i], first)
-			}
-		}
-	}
+	b.unpackAll(nodes, targets)
 	return b.limited && len(nodes) > 0
-}
-
-// unpack puts pods of a merged class onto a node: those that limit their hosts, or the others. Of classes that were merged it
-// takes the one of which most wait; what the node's pods would not be with is left for others to place.
-func (b *bulk) unpack(p pile, to *node, limiting bool) {
-	w := b.w
-	skip := map[int]bool{}
-	for p.n > 0 {
-		best, most := -1, 0
-		for _, ci := range b.classes[p.class].classes {
-			if n := w.waiting(ci); n > most && !skip[ci] && w.crowds(w.x.classes[ci]) == limiting {
-				best, most = ci, n
-			}
-		}
-		if best < 0 {
-			return
-		}
-		k := min(p.n, most, w.crowdRoom(best, to))
-		if k == 0 {
-			skip[best] = true
-			continue
-		}
-		w.put(best, to, k)
-		p.n -= k
-	}
 }
 
 // carefully places classes pod by pod. What asks for the company of others may have to wait for them.

@@ -22,8 +22,9 @@ func (w *world) holds(opt int, n *node, used *vec) bool {
 	return o.sig == w.opts[n.option].sig && fits(w.x.dims.n, used, &o.room) && w.withinLimits(n.option, opt)
 }
 
-// become makes a new node one of another option of its signature.
+// become makes a new node one of another option.
 func (w *world) become(n *node, opt int, used vec) {
+	n.labels, n.taints = w.sigs[w.opts[opt].sig].labels, w.sigs[w.opts[opt].sig].taints
 	n.option, n.all, n.left = opt, w.opts[opt].room, w.opts[opt].room
 	n.left.take(w.x.dims.n, &used, 1)
 }
@@ -75,15 +76,50 @@ func (w *world) diversify() {
 			continue
 		}
 		used := w.used(n)
-		for _, i := range w.byPrice(w.opts[n.option].sig) {
-			if count[of(i)] < most && w.holds(i, n, &used) && !w.opts[i].short {
-				count[of(n.option)]--
-				w.become(n, i, used)
-				count[of(i)]++
-				break
+		best := -1
+		for s := range w.sigs {
+			for _, i := range w.byPrice(s) {
+				if best >= 0 && w.opts[i].price >= w.opts[best].price {
+					break
+				}
+				if count[of(i)] < most && !w.opts[i].short && fits(w.x.dims.n, &used, &w.opts[i].room) && w.withinLimits(n.option, i) && w.moves(n, s) {
+					best = i
+				}
 			}
 		}
+		if best >= 0 {
+			count[of(n.option)]--
+			w.become(n, best, used)
+			count[of(best)]++
+		}
 	}
+}
+
+// moves tells whether all that is on a new node could as well be on one of another signature of its pool and capacity type: in
+// another zone, for those who do not care.
+func (w *world) moves(n *node, to int) bool {
+	from := w.opts[n.option].sig
+	if from == to {
+		return true
+	}
+	a, b := &w.sigs[from], &w.sigs[to]
+	if a.pool != b.pool || a.capacity != b.capacity {
+		return false
+	}
+	for _, p := range n.on {
+		c := w.x.classes[p.class]
+		if !b.admits(w.x, c.filter) || c.takes(b.ports) || c.unpinned < 0 && w.minds(c) {
+			return false
+		}
+	}
+	return true
+}
+
+// minds tells whether a class has to do with domains other than hosts.
+func (w *world) minds(c *class) bool {
+	beyond := func(g int) bool { return w.x.groups[g].key != fleet.LabelHostname }
+	return slices.ContainsFunc(c.terms.spread, func(t spreadTerm) bool { return beyond(t.group) }) ||
+		slices.ContainsFunc(slices.Concat(c.terms.affinity, c.terms.anti, c.terms.likes, c.terms.dislikes, c.groups), beyond)
 }
 
 // diversifyFrom is the least number of spot nodes that are worth spreading over several spot pools.

@@ -125,10 +125,10 @@ func (x *dims) name(i int) string {
 	return ""
 }
 
-// fits tells whether d is within a.
+// fits tells whether d is within a. What is not asked for may be overdrawn already.
 func fits(n int, d, a *vec) bool {
 	for i := range n {
-		if d[i] > a[i] {
+		if d[i] > a[i] && d[i] > 0 {
 			return false
 		}
 	}

@@ -9,7 +9,7 @@ type view struct {
 	spread []spreadView
 	// affinity has for each required term the domains in which there is a pod that all of them select.
 	affinity []domains
-	found    int  // pods that all required affinity terms select, anywhere
+	found    int  // pods that all required affinity terms select, in any domain
 	first    bool // a pod of the class satisfies its own affinity
 	anti     []domains
 	repelled []domains // where pods are that keep members of a group of ours off
@@ -54,12 +54,12 @@ func (w *world) viewOf(ci int) *view {
 	}
 	if len(c.terms.affinity) > 0 {
 		v.first = all(c)
-		for _, n := range w.nodes {
-			v.found += n.count(w, all)
-		}
 	}
 	for _, g := range c.terms.affinity {
 		v.affinity = append(v.affinity, w.domains(g, v.first, all))
+		for _, n := range v.affinity[len(v.affinity)-1].count {
+			v.found += n
+		}
 	}
 	for _, g := range c.terms.anti {
 		v.anti = append(v.anti, w.domains(g, c.memberOf(g), func(o *class) bool { return o.memberOf(g) }))

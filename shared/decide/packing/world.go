@@ -16,8 +16,9 @@ type node struct {
 	left   vec
 	on     []pile // what is on it, by class
 	closed bool
-	option int    // of a new one; -1 of one that exists
-	passes []int8 // by filter, as in sig
+	claims map[string]bool // volumes of the pods on it
+	option int             // of a new one; -1 of one that exists
+	passes []int8          // by filter, as in sig
 }
 
 // pile is some pods of a class.
@@ -31,7 +32,7 @@ type world struct {
 	sigs   []sig
 	front  [][]int // by signature: its options but for those that another one is no dearer and no smaller than, cheapest first
 	pools  []poolRoom
-	alone  map[string]int // claims with how many pods use them, of which some want to be alone
+	users  map[string]int // claims with how many placed pods use them
 	at     []int          // node by pod, -1
 	next   []int          // by class: how many of its pods are placed
 	refuse []string       // by class: why the rest could not be placed
@@ -51,7 +52,7 @@ type poolRoom struct {
 }
 
 func newWorld(x *index) *world {
-	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), alone: map[string]int{}, carry: map[int][]int{}, crowd: map[int]int{}, known: map[placesOf][]place{}}
+	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), users: map[string]int{}, carry: map[int][]int{}, crowd: map[int]int{}, known: map[placesOf][]place{}}
 	w.opts, w.sigs = x.options()
 	for i := range x.p.Pools {
 		p := &x.p.Pools[i]
@@ -72,18 +73,13 @@ func newWorld(x *index) *world {
 		n := &x.p.Nodes[i]
 		v := &node{id: i, name: n.Name, labels: n.Labels, taints: n.Taints, closed: n.Closed, option: -1, all: x.dims.room(n.Allocatable, n.MaxPods, n.AttachLimit)}
 		v.left = v.all
-		for j := range n.Pods {
-			d := demandOf(&n.Pods[j])
-			for _, volume := range d.Volumes {
-				w.alone[volume.ID]++
-			}
-		}
 		for c, k := range x.on[i] {
-			v.left.take(x.dims.n, &x.classes[c].d, float64(k))
 			v.on = append(v.on, pile{c, k})
 		}
 		slices.SortFunc(v.on, func(a, b pile) int { return a.class - b.class })
-		w.sharedClaims(v, n)
+		for _, p := range v.on {
+			w.load(x.classes[p.class], v, p.n)
+		}
 		w.nodes = append(w.nodes, v)
 	}
 	for i, c := range x.classes {
@@ -97,24 +93,6 @@ func newWorld(x *index) *world {
 		}
 	}
 	return w
-}
-
-// sharedClaims gives back what claims that several pods of a node use were counted too often.
-func (w *world) sharedClaims(v *node, n *Node) {
-	seen := map[string]bool{}
-	for i := range n.Pods {
-		d := demandOf(&n.Pods[i])
-		for j, volume := range d.Volumes {
-			dim, ok := w.x.dims.drivers[volume.Driver]
-			if !ok || slices.ContainsFunc(d.Volumes[:j], func(o fleet.Volume) bool { return o.ID == volume.ID }) {
-				continue
-			}
-			if seen[volume.ID] {
-				v.left[dim]++
-			}
-			seen[volume.ID] = true
-		}
-	}
 }
 
 // domain is a node's value of a topology key; ok is false where it has none.
@@ -156,7 +134,7 @@ func (w *world) members(n *node, g int) (count int) {
 // put puts the next k pods of a class onto a node.
 func (w *world) put(c int, n *node, k int) {
 	cls := w.x.classes[c]
-	n.left.take(w.x.dims.n, &cls.d, float64(k))
+	w.load(cls, n, k)
 	if i := slices.IndexFunc(n.on, func(p pile) bool { return p.class == c }); i >= 0 {
 		n.on[i].n += k
 	} else {
@@ -166,9 +144,38 @@ func (w *world) put(c int, n *node, k int) {
 		w.at[p] = n.id
 	}
 	w.next[c] += k
-	for _, v := range cls.demand.Volumes {
-		w.alone[v.ID] += k
+}
+
+// load takes what k pods of a class ask for from a node's room, and notes their claims.
+func (w *world) load(c *class, n *node, k int) {
+	d := *w.asks(c, n)
+	n.left.take(w.x.dims.n, &d, 1)
+	for _, v := range c.demand.Volumes {
+		if n.claims == nil {
+			n.claims = map[string]bool{}
+		}
+		n.claims[v.ID] = true
+		w.users[v.ID] += k
 	}
+	if k > 1 {
+		d = *w.asks(c, n) // the claims are there now
+		n.left.take(w.x.dims.n, &d, float64(k-1))
+	}
+}
+
+// asks is what the next pod of a class asks of a node: a volume that is attached already does not count again.
+func (w *world) asks(c *class, n *node) *vec {
+	if len(c.demand.Volumes) == 0 || n.claims == nil {
+		return &c.d
+	}
+	d := c.d
+	for i, v := range c.demand.Volumes {
+		dim, ok := w.x.dims.drivers[v.Driver]
+		if ok && n.claims[v.ID] && !slices.ContainsFunc(c.demand.Volumes[:i], func(o fleet.Volume) bool { return o.ID == v.ID }) {
+			d[dim]--
+		}
+	}
+	return &d
 }
 
 // waiting is how many pods of a class are not placed yet.
