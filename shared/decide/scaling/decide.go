@@ -44,12 +44,16 @@ type scene struct {
 	notes                              []string
 }
 
-// Decide answers one look at one cluster with a plan, with what is to be remembered, and with the reasons.
-func Decide(now time.Time, o Observation, p fleet.ScalingPolicy) (Decision, error) {
-	s := &scene{
+func newScene(now time.Time, o Observation, p fleet.ScalingPolicy) *scene {
+	return &scene{
 		now: now, o: o, p: p, machines: map[string]fleet.MachineType{}, group: map[string]*group{}, groupOf: map[string]*group{},
 		pool: map[string]*pool{}, seen: map[seenKey]room{}, giveBack: map[string]int{}, asPacked: map[*node]packing.Node{},
 	}
+}
+
+// Decide answers one look at one cluster with a plan, with what is to be remembered, and with the reasons.
+func Decide(now time.Time, o Observation, p fleet.ScalingPolicy) (Decision, error) {
+	s := newScene(now, o, p)
 	s.d.Memory = o.Memory
 	s.d.Plan.Subject = "cluster " + o.Cluster.Name
 	if o.Cluster.Name == "" {

@@ -34,9 +34,6 @@ type group struct {
 // own tells whether the planner has made the group.
 func (g *group) own() bool { return g.Pool != "" }
 
-// exact tells whether it is known which machine the group's next one will be.
-func (g *group) exact() bool { return len(g.Types) == 1 && len(g.Zones) == 1 }
-
 func (g *group) capacity() string {
 	if g.Spot {
 		return fleet.Spot

@@ -149,7 +149,7 @@ var images = []struct{ amd64, arm64, nvidiaAMD64, nvidiaARM64, neuron string }{
 // it stays, and false says that a machine is not for it.
 func imageFor(image string, m fleet.MachineType) (string, bool) {
 	for _, f := range images {
-		if !slices.Contains([]string{f.amd64, f.arm64, f.nvidiaAMD64, f.nvidiaARM64, f.neuron}, image) {
+		if image == "" || !slices.Contains([]string{f.amd64, f.arm64, f.nvidiaAMD64, f.nvidiaARM64, f.neuron}, image) {
 			continue
 		}
 		out := f.amd64
