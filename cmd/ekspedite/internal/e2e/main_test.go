@@ -77,7 +77,7 @@ func cloud(t *testing.T, injected faults.Config) *local.Cloud {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, g := range []string{"ClusterLogGroup", "InterruptionLogGroup", "PipelineLogGroup"} {
+			for _, g := range []string{"ClusterLogGroup", "DoorbellLogGroup", "InterruptionLogGroup", "PipelineLogGroup", "ScalingLogGroup"} {
 				if r, ok := c.Stack.Find(g); ok {
 					lines := c.Logs.Lines(r.Ref)
 					t.Logf("%s:\n%s", g, strings.Join(lines[max(0, len(lines)-60):], "\n"))
