@@ -12,7 +12,8 @@ import (
 
 // What may be wrong with a solution.
 const (
-	Unsound     = "unsound"     // the filters refuse a pod on its node
+	Unsound     = "unsound"     // the filters refuse a pod on its node, whatever else is bound before it
+	Unstable    = "unstable"    // they refuse it once all others are bound
 	Daemon      = "daemon"      // a daemon's pod has no room on a new node
 	Alternative = "alternative" // the filters refuse a pod on an alternative machine
 	Malformed   = "malformed"   // the solution contradicts the problem, or itself

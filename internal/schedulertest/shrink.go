@@ -13,7 +13,7 @@ import (
 var kept = map[string]bool{
 	"Name": true, "name": true, "namespace": true, "uid": true, "key": true, "operator": true, "values": true, "effect": true,
 	"topologyKey": true, "maxSkew": true, "Zone": true, "Capacity": true, "Arch": true, "MaxPods": true, "Allocatable": true,
-	"requests": true, "demand": true, "Demand": true, "id": true, "port": true, "weight": true, "term": true,
+	"requests": true, "demand": true, "Demand": true, "id": true, "driver": true, "port": true, "weight": true, "term": true,
 	"kubernetes.io/hostname": true, "Offerings": true, "Types": true, "Price": true,
 }
 

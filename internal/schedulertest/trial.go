@@ -39,7 +39,7 @@ func (w *trial) try(o *Oracle, orders int) ([]Finding, error) {
 			return found // what follows is about a world with everything bound
 		}
 		v = v[len(own):]
-		return append(refused(planned, last, v, Unsound, "bound last"), judgeMore(v[len(last):])...)
+		return append(refused(planned, last, v, Unstable, "bound last"), judgeMore(v[len(last):])...)
 	})
 	for i := range orders {
 		steps := w.shuffled(templates, planned, i%2 == 1)
