@@ -78,12 +78,34 @@ func (w *world) place(classes []int) {
 		for w.inBulk(kinds.simple, usable) { // again, where a pool's limit has made room for others
 		}
 	}
+	w.squeeze(w.still(kinds.simple))
 	kinds.careful = append(kinds.careful, w.still(kinds.simple)...)
 	w.carefully(w.inOrder(kinds.careful))
 	for _, ci := range w.still(kinds.simple) {
 		w.unpin(ci) // where balance would have it there is no room
 	}
 	w.carefully(w.inOrder(w.still(kinds.simple)))
+	w.blunt = true
+	w.carefully(w.inOrder(w.still(slices.Concat(kinds.simple, kinds.careful))))
+	w.blunt = false
+}
+
+// squeeze places what bulk has planned for nodes whose pods would rather not have it there: where there is room for it, and nobody
+// whom the scheduler would listen to minds. A node for it alone would be dear.
+func (w *world) squeeze(classes []int) {
+	w.blunt = true
+	for _, ci := range classes {
+		v := w.viewOf(ci)
+		for w.waiting(ci) > 0 {
+			n := w.best(ci, v)
+			if n == nil {
+				break
+			}
+			w.put(ci, n, 1)
+			v.placed(n)
+		}
+	}
+	w.blunt = false
 }
 
 // still are those of some classes of which some pods wait.

@@ -2,10 +2,10 @@
 // solver below package scaling, which knows node groups, policies and time. It is pure and deterministic: the same Problem
 // gives the same Solution.
 //
-// What it promises: each placed pod passes kube-scheduler's filters on its node when all the others of the Solution are where
-// they are placed, and there is an order of binding in which each passes in its turn (no order does for every topology spread:
-// zones have to fill up together). A pod that it cannot place is in Unplaced with the nearest miss; what it does not handle
-// is refused by name.
+// What it promises: there is an order of binding in which each placed pod passes kube-scheduler's filters in its turn, those with
+// topology constraints before those that they merely count. (Not any order will do: zones have to fill up together.) Where that
+// is possible each also passes with all the others in place. A pod that it cannot place is in Unplaced with the nearest miss;
+// what it does not handle is refused by name.
 package packing
 
 import "github.com/ekspedite/ekspedite/shared/fleet"

@@ -1,6 +1,10 @@
 package packing
 
-import "github.com/ekspedite/ekspedite/shared/fleet"
+import (
+	"slices"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
 
 // view is what a class's topology constraints say about the world: counts of pods by domain, kept while its pods are placed.
 type view struct {
@@ -42,6 +46,14 @@ func (w *world) viewOf(ci int) *view {
 	for _, t := range c.terms.spread {
 		if !t.soft {
 			v.spread = append(v.spread, w.spreadView(c, t))
+		}
+	}
+	for _, g := range c.groups {
+		// Whoever is counted by others' constraints keeps to them as well while that is possible, so that the others fit whenever they
+		// come.
+		most, ok := w.skew[g]
+		if ok && !w.blunt && !slices.ContainsFunc(c.terms.spread, func(t spreadTerm) bool { return t.group == g && !t.soft }) {
+			v.spread = append(v.spread, w.spreadView(c, spreadTerm{group: g, maxSkew: most, minDomains: 1}))
 		}
 	}
 	all := func(o *class) bool {

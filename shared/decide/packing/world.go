@@ -37,8 +37,11 @@ type world struct {
 	next   []int          // by class: how many of its pods are placed
 	refuse []string       // by class: why the rest could not be placed
 	carry  map[int][]int  // by group: classes that keep off its members
-	// crowd is how many members of a group that are to be spread over hosts one host may have.
-	crowd map[int]int
+	// crowd is how many members of a group that are to be spread over hosts one host may have; skew is the least maxSkew of all
+	// who want a group to be spread, over whatever.
+	crowd, skew map[int]int
+	// blunt lets pods go where they make it hard for others, who want them to be spread.
+	blunt bool
 
 	known map[placesOf][]place
 	// prices are the options of each signature by price, once anybody has asked.
@@ -52,7 +55,7 @@ type poolRoom struct {
 }
 
 func newWorld(x *index) *world {
-	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), users: map[string]int{}, carry: map[int][]int{}, crowd: map[int]int{}, known: map[placesOf][]place{}}
+	w := &world{x: x, at: slices.Repeat([]int{-1}, len(x.p.Pods)), next: make([]int, len(x.classes)), users: map[string]int{}, carry: map[int][]int{}, crowd: map[int]int{}, skew: map[int]int{}, known: map[placesOf][]place{}}
 	w.opts, w.sigs = x.options()
 	for i := range x.p.Pools {
 		p := &x.p.Pools[i]
@@ -87,8 +90,11 @@ func newWorld(x *index) *world {
 			w.carry[g] = append(w.carry[g], i)
 		}
 		for _, t := range c.terms.spread {
-			if old, ok := w.crowd[t.group]; !t.soft && x.groups[t.group].key == fleet.LabelHostname && (!ok || t.maxSkew < old) {
-				w.crowd[t.group] = t.maxSkew
+			if old, ok := w.skew[t.group]; !t.soft && (!ok || t.maxSkew < old) {
+				w.skew[t.group] = t.maxSkew
+				if x.groups[t.group].key == fleet.LabelHostname {
+					w.crowd[t.group] = t.maxSkew
+				}
 			}
 		}
 	}
