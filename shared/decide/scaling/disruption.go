@@ -69,12 +69,13 @@ type permits struct {
 	nodes   int            // by the disruption budgets
 	floor   int            // nodes of the cluster above its floor
 	groups  map[*group]int // above their least sizes
+	pools   map[*pool]int  // above what is reserved; those that have nothing reserved are not there
 	budgets map[string]int // evictions by PodDisruptionBudget
 }
 
 // permit counts afresh for one reason.
 func (s *scene) permit(reason string) *permits {
-	p := &permits{reason: reason, nodes: s.allowed(reason), floor: -s.p.Shrink.Floor, groups: map[*group]int{}, budgets: map[string]int{}}
+	p := &permits{reason: reason, nodes: s.allowed(reason), floor: -s.p.Shrink.Floor, groups: map[*group]int{}, pools: map[*pool]int{}, budgets: map[string]int{}}
 	for _, g := range s.groups {
 		going := 0
 		for _, n := range g.nodes {
@@ -85,6 +86,19 @@ func (s *scene) permit(reason string) *permits {
 			}
 		}
 		p.groups[g] = len(g.live) - going - g.min
+	}
+	for _, pool := range s.pools {
+		if pool.reserved == 0 {
+			continue
+		}
+		p.pools[pool] = -pool.reserved
+		for _, g := range pool.groups {
+			for _, n := range g.nodes {
+				if !n.going {
+					p.pools[pool]++
+				}
+			}
+		}
 	}
 	for _, b := range s.o.Budgets {
 		p.budgets[b.ID] = b.Allowed
@@ -130,6 +144,10 @@ func (p *permits) take(c candidate) string {
 	case p.groups[c.group] <= 0:
 		return "group " + c.group.Name + " keeps its least size"
 	}
+	left, reserved := p.pools[c.group.pool]
+	if reserved && left <= 0 {
+		return "pool " + c.group.pool.Name + " keeps what is reserved"
+	}
 	for _, pod := range c.evictions {
 		if pod.Budget != "" && p.budgets[pod.Budget] < needs[pod.Budget] {
 			return "PodDisruptionBudget " + pod.Budget + " allows no more evictions now"
@@ -140,6 +158,9 @@ func (p *permits) take(c candidate) string {
 	}
 	p.nodes, p.floor = p.nodes-1, p.floor-1
 	p.groups[c.group]--
+	if reserved {
+		p.pools[c.group.pool]--
+	}
 	return ""
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func TestPlans(t *testing.T) {
 		"a window sends a group to sleep": {w: cluster(managed("web", "m5.large", 2, 3, 9)).pods(pod("a", 500, 512, on(1))), at: noon.Add(9 * time.Hour), p: func(p *fleet.ScalingPolicy) { p.Windows = []fleet.ScaleWindow{sized(night, 0)} }},
 		"asleep, its least size is down":  {w: slept(cluster(managed("web", "m5.large", 0, 3, 9)), "web", 2, 3).pods(pod("a", 500, 512, on(1)), pod("b", 500, 512)), at: noon.Add(9 * time.Hour), p: func(p *fleet.ScalingPolicy) { p.Windows = []fleet.ScaleWindow{sized(night, 0)} }},
 		"a window ends":                   {w: slept(cluster(managed("web", "m5.large", 0, 0, 9)), "web", 2, 3), p: func(p *fleet.ScalingPolicy) { p.Windows = []fleet.ScaleWindow{sized(night, 0)} }},
-		"a window's least and greatest size": {w: cluster(managed("a", "m5.large", 1, 1, 9), managed("b", "m5.large", 1, 1, 9)).pods(pods("web", 8, 1900, 512, selecting(fleet.LabelEKSNodegroup, "b"))...), p: func(p *fleet.ScalingPolicy) {
+		"the sizes of a window": {w: cluster(managed("a", "m5.large", 1, 1, 9), managed("b", "m5.large", 1, 1, 9)).pods(pods("web", 8, 1900, 512, selecting(fleet.LabelEKSNodegroup, "b"))...), p: func(p *fleet.ScalingPolicy) {
 			four, three := 4, 3
 			day := window("day", "0 7 * * *", "0 20 * * *")
 			day.Groups, day.Min = []string{"a"}, &four
@@ -122,6 +123,7 @@ func show(d Decision) string {
 	b.WriteString(d.Plan.String())
 	e := d.Explanation
 	fmt.Fprintf(&b, "before %d nodes for %.4f $/h, after %d for %.4f\n", e.Before.Nodes, e.Before.Price, e.After.Nodes, e.After.Price)
+	slices.SortStableFunc(e.New, func(a, b NewNode) int { return strings.Compare(a.Group, b.Group) })
 	for _, n := range e.New {
 		fmt.Fprintf(&b, "new: %s %s %s %s %.4f for %d pods\n", n.Group, n.Type, n.Zone, n.Capacity, n.Price, len(n.Pods))
 	}

@@ -276,6 +276,19 @@ func (s *scene) closedGroups() string {
 			parts = append(parts, "group "+g.Name+" gets its next nodes where Auto Scaling balances its zones: pods that are bound to a zone are better off with a group for each")
 		}
 	}
+	for _, p := range s.pools {
+		short := 0
+		for _, kind := range p.kinds {
+			for _, o := range s.machines[kind].Offerings {
+				if _, is := s.short(kind, o.Zone, o.Spot); is && slices.Contains(p.zones, o.Zone) && slices.Contains(p.CapacityTypes, capacityName(o.Spot)) {
+					short++
+				}
+			}
+		}
+		if short > 0 {
+			parts = append(parts, fmt.Sprintf("pool %s: EC2 had none of %d of its offerings lately", p.Name, short))
+		}
+	}
 	if more := len(parts) - groupsNamed; more > 0 {
 		parts = append(parts[:groupsNamed], fmt.Sprintf("and %d more", more))
 	}

@@ -274,7 +274,7 @@ func (s *scene) reservePools() {
 		}
 		of, ok := s.cheapest(p, r.Type)
 		if !ok {
-			s.note("reservation %s cannot be met: pool %s has no %s", r.Name, p.Name, r.Type)
+			s.note("reservation %s cannot be met: pool %s has no %s to be had, or its cluster no room for another group", r.Name, p.Name, cmp.Or(r.Type, "machine"))
 			continue
 		}
 		name := p.groupName(of.kind, of.zone, of.spot)
@@ -317,7 +317,7 @@ func (s *scene) cheapest(p *pool, kind string) (best offer, found bool) {
 		}
 		for _, o := range s.machines[k].Offerings {
 			of := offer{k, o.Zone, o.Spot}
-			if _, short := s.short(k, o.Zone, o.Spot); short || s.stuck(p, of) || !slices.Contains(p.zones, o.Zone) || !slices.Contains(p.CapacityTypes, capacityName(o.Spot)) {
+			if _, short := s.short(k, o.Zone, o.Spot); short || s.stuck(p, of) || !s.slotFor(p, of) || !slices.Contains(p.zones, o.Zone) || !slices.Contains(p.CapacityTypes, capacityName(o.Spot)) {
 				continue
 			}
 			if !found || o.Price < price {
@@ -326,6 +326,19 @@ func (s *scene) cheapest(p *pool, kind string) (best offer, found bool) {
 		}
 	}
 	return best, found
+}
+
+// slotFor tells whether an offering has a group, or may get one more.
+func (s *scene) slotFor(p *pool, of offer) bool {
+	name, made := p.groupName(of.kind, of.zone, of.spot), 0
+	for _, c := range s.creates {
+		if had, ok := c.(plan.CreateGroup); ok {
+			if made++; had.Group == name {
+				return true
+			}
+		}
+	}
+	return p.Mode == fleet.PoolFleet || s.group[name] != nil || s.managed()+made < s.p.MaxGroups
 }
 
 func capacityName(spot bool) string {

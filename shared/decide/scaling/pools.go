@@ -27,7 +27,8 @@ type pool struct {
 	why    string   // why nothing can be made for it, ""
 	asleep string   // the window that it sleeps in, "" when awake
 
-	groups []*group // that the planner has made for it
+	groups   []*group // that the planner has made for it
+	reserved int      // nodes that a reservation wants of it now
 }
 
 // readPools finds out what each pool may have. It comes after the groups.

@@ -183,12 +183,16 @@ func (s *scene) poolTypes(p *packing.Problem, pool *pool, capacity string, only 
 			if o.Spot != (capacity == fleet.Spot) || !slices.Contains(pool.zones, o.Zone) || bound && !slices.Contains(only, of) || s.stuck(pool, of) {
 				continue
 			}
-			_, short := s.short(kind, o.Zone, o.Spot)
+			// Here a machine would have to be asked for anew, which Auto Scaling does for its groups by itself: not before
+			// there is hope.
+			if _, short := s.short(kind, o.Zone, o.Spot); short {
+				continue
+			}
 			risk := 0.0
 			if o.Spot {
 				risk = spotRisk
 			}
-			offerings = append(offerings, packing.Offering{Zone: o.Zone, Capacity: capacity, Price: o.Price, Short: short, Risk: risk})
+			offerings = append(offerings, packing.Offering{Zone: o.Zone, Capacity: capacity, Price: o.Price, Risk: risk})
 		}
 		if len(offerings) == 0 {
 			continue

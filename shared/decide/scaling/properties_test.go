@@ -13,7 +13,7 @@ import (
 )
 
 // seeds is how many clusters the properties are tried on. Each lives for a virtual afternoon.
-const seeds = 40
+const seeds = 25
 
 // TestProperties lets clusters of many kinds live: pods come and go, plans are carried out, machines come late or not at all. In each
 // look what must never happen does not.
@@ -164,6 +164,9 @@ func randomCluster(r *rand.Rand) (*world, fleet.ScalingPolicy) {
 	}
 	if r.Intn(4) == 0 {
 		p.Reservations = []fleet.Reservation{{Name: "show", Group: "base", Nodes: 4, From: noon.Add(10 * time.Minute), Until: noon.Add(25 * time.Minute)}}
+	}
+	if len(p.Pools) > 0 && r.Intn(3) == 0 {
+		p.Reservations = append(p.Reservations, fleet.Reservation{Name: "pool", Pool: "general", Nodes: 2, From: noon.Add(8 * time.Minute), Until: noon.Add(30 * time.Minute)})
 	}
 	w := cluster(groups...)
 	w.Budgets = []fleet.Budget{{ID: "default/b0", Allowed: r.Intn(3)}, {ID: "default/b1", Allowed: 1 + r.Intn(3)}}

@@ -95,8 +95,9 @@ func (s *scene) launch(p *pool, kinds []string, zone string, spot bool, count in
 		}},
 		"targetCapacitySpecification": fleet.Props{"totalTargetCapacity": count, "defaultTargetCapacityType": "on-demand"},
 		// Whoever asks for what is cheapest on demand gets it: it is all the same to wait for.
-		"onDemandOptions":   fleet.Props{"allocationStrategy": "lowest-price"},
-		"tagSpecifications": []any{fleet.Props{"resourceType": "instance", "tags": tags}},
+		"onDemandOptions": fleet.Props{"allocationStrategy": "lowest-price"},
+		// The fleet itself carries them, too: by its tags the function may make it.
+		"tagSpecifications": []any{fleet.Props{"resourceType": "instance", "tags": tags}, fleet.Props{"resourceType": "fleet", "tags": tags}},
 		"clientToken":       s.launchToken(p, kinds, zone, spot, count, pods),
 	}
 	if spot {

@@ -236,3 +236,40 @@ func TestNoMoreGroupsThanEKSTakes(t *testing.T) {
 		}
 	}
 }
+
+// TestReservationIsKept: what is reserved is ordered once, stays though it is empty, and goes when its time is over.
+func TestReservationIsKept(t *testing.T) {
+	pool := fleet.DefaultPool()
+	pool.Name, pool.Like, pool.Types = "general", "base", []string{"m5.large"}
+	p := acting()
+	p.Pools, p.Shrink.Budgets = []fleet.PoolPolicy{pool}, nil
+	p.Reservations = []fleet.Reservation{{Name: "show", Pool: "general", Nodes: 3, From: noon.Add(time.Hour), Until: noon.Add(2 * time.Hour), Lead: 5 * time.Minute}}
+	p.Windows = []fleet.ScaleWindow{sized(window("always", "0 0 * * *", "59 23 * * *"), 0)}
+	p.Windows[0].Groups = []string{"general"}
+	w := cluster(managed("base", "m5.large", 1, 1, 1))
+	nodes := map[time.Duration]int{}
+	for after := time.Duration(0); after < 3*time.Hour; after += time.Minute {
+		d := w.decide(t, noon.Add(after), p)
+		w.carry(t, d, noon.Add(after))
+		nodes[after] = len(w.Nodes) - 1
+	}
+	if nodes[54*time.Minute] != 0 || nodes[55*time.Minute] != 3 || nodes[119*time.Minute] != 3 || nodes[3*time.Hour-time.Minute] != 0 || w.launched != 4 {
+		t.Errorf("%d before, %d when ordered, %d at the end, %d after; %d launched", nodes[54*time.Minute], nodes[55*time.Minute], nodes[119*time.Minute], nodes[3*time.Hour-time.Minute], w.launched)
+	}
+}
+
+// TestPoolsDoNotInsist: what EC2 has none of is not asked for again before there is hope, and it is said so.
+func TestPoolsDoNotInsist(t *testing.T) {
+	pool := fleet.DefaultPool()
+	pool.Name, pool.Like, pool.Types, pool.Zones = "general", "base", []string{"m5.large"}, []string{"us-east-1a"}
+	p := acting()
+	p.Pools = []fleet.PoolPolicy{pool}
+	w := cluster(managed("base", "m5.large", 1, 1, 1)).pods(pods("web", 4, 1500, 512)...)
+	w.Memory.Shortages = []Shortage{{Type: "m5.large", Zone: "us-east-1a", At: noon, Until: noon.Add(3 * time.Minute), Times: 1, Code: "InsufficientInstanceCapacity"}}
+	if d := w.decide(t, noon.Add(time.Minute), p); !d.Plan.Empty() || len(d.Explanation.Left) == 0 || !strings.Contains(d.Explanation.Left[0].Reason, "had none of 1 of its offerings") {
+		t.Errorf("%s %+v", d.Plan, d.Explanation.Left)
+	}
+	if d := w.decide(t, noon.Add(4*time.Minute), p); len(actions[plan.CreateGroup](d)) != 1 {
+		t.Errorf("there is hope again: %s", d.Plan)
+	}
+}

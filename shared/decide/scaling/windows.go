@@ -9,6 +9,11 @@ import (
 // keepHours applies scale windows and reservations to the groups. Of several wishes for a size the greatest wins, within the
 // group's greatest size; of several limits the least.
 func (s *scene) keepHours() {
+	for _, r := range s.p.Reservations {
+		if p := s.pool[r.Pool]; p != nil && r.On(s.now) {
+			p.reserved = max(p.reserved, r.Nodes)
+		}
+	}
 	for _, w := range s.p.Windows {
 		if !w.Schedule.On(s.now) {
 			continue
@@ -19,7 +24,7 @@ func (s *scene) keepHours() {
 			}
 		}
 		for _, p := range s.pools {
-			if w.Size != nil && !w.Wake && (len(w.Groups) == 0 || slices.Contains(w.Groups, p.Name)) {
+			if w.Size != nil && !w.Wake && p.reserved == 0 && (len(w.Groups) == 0 || slices.Contains(w.Groups, p.Name)) {
 				p.asleep = w.Name
 			}
 		}
@@ -44,7 +49,7 @@ func (s *scene) keepHours() {
 
 // during applies a window that is on.
 func (g *group) during(w fleet.ScaleWindow) {
-	if w.Size != nil {
+	if w.Size != nil && (g.pool == nil || g.pool.reserved == 0) {
 		size := *w.Size
 		if g.own() {
 			size = 0 // a size is of a group that somebody has named; what is made by demand goes with it
