@@ -196,7 +196,8 @@ func TestEveryCallIsGranted(t *testing.T) {
 	}
 	// All others are the cluster function's. People at a command line have permissions of their own.
 	callers := map[string]string{
-		"compute.go": "Interruption", "endinstance.go": "Interruption", "jobs.go": "Pipeline", "catalogue.go": "Scaling", "deployment.go": "", "prices.go": "",
+		"compute.go": "Interruption", "endinstance.go": "Interruption", "jobs.go": "Pipeline", "catalogue.go": "Scaling", "nodegroups.go": "Scaling", "grouptranslate.go": "Scaling",
+		"grouprecipe.go": "Scaling", "grouptroubles.go": "Scaling", "groupwrites.go": "Scaling", "deployment.go": "", "prices.go": "",
 	}
 	withoutGrant := map[string]string{"sts:GetCallerIdentity": "needs none"}
 	named := regexp.MustCompile(`"((?:autoscaling|cloudwatch|dynamodb|ec2|eks|elasticloadbalancing|elb|elbv2|events|iam|kms|logs|pricing|s3|servicequotas|sqs|ssm|sts):[A-Z][A-Za-z0-9]+)"`)

@@ -1,6 +1,8 @@
 package stacks
 
 import (
+	"slices"
+
 	"github.com/ekspedite/ekspedite/infra/constructs"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
@@ -96,9 +98,10 @@ func groupGrants() []constructs.Grant {
 		Wide:      byPath,
 		When:      conditions{"StringEquals": {"iam:PassedToService": []string{"eks.amazonaws.com", "ec2.amazonaws.com"}}},
 	}, {
-		Sid:       "SeeRolesOfNodes",
-		Actions:   []string{"iam:GetRole"},
-		Resources: rolesOfClusters,
+		Sid:     "SeeRolesOfNodes",
+		Actions: []string{"iam:GetRole"},
+		// EKS also tries whether its caller sees the role by which it manages groups.
+		Resources: append(slices.Clone(rolesOfClusters), iamARN("role/aws-service-role/eks-nodegroup.amazonaws.com/AWSServiceRoleForAmazonEKSNodegroup")),
 		Wide:      byPath,
 	}}
 }

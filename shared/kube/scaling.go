@@ -18,13 +18,6 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
-// ScalingRules are what an identity must be allowed in a cluster to call Capacity, Workload and Pending, as rules of a
-// ClusterRole: API group, resource. Each is listed, nothing else.
-var ScalingRules = [][2]string{
-	{"", "nodes"}, {"", "pods"}, {"", "namespaces"}, {"", "persistentvolumes"}, {"", "persistentvolumeclaims"},
-	{"apps", "daemonsets"}, {"policy", "poddisruptionbudgets"}, {"storage.k8s.io", "storageclasses"}, {"storage.k8s.io", "csinodes"},
-}
-
 // unfinished are the pods that count.
 const unfinished = "status.phase!=Succeeded,status.phase!=Failed"
 

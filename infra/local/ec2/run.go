@@ -283,7 +283,11 @@ func (s *Service) runNeeds(in *runIn) []wire.Need {
 		used = append(used, l.template.id)
 	}
 	for _, id := range used {
-		out = append(out, s.needLocked("ec2:RunInstances", id))
+		n := s.needLocked("ec2:RunInstances", id)
+		if by, ok := base["ec2:LaunchTemplate"]; ok { // it is known for each resource of the call
+			n.Context["ec2:LaunchTemplate"] = by
+		}
+		out = append(out, n)
 	}
 	if p := data.IamInstanceProfile; p != nil {
 		out = append(out, wire.Need{Action: "iam:PassRole", Resource: s.profileRole(p), Context: map[string][]string{"iam:PassedToService": {"ec2.amazonaws.com"}}})

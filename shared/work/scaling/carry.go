@@ -143,19 +143,20 @@ func digest(d scaling.Decision, failures []events.Failure) string {
 	if d.Plan.Empty() && len(d.Explanation.Left)+len(failures) == 0 {
 		return ""
 	}
-	h := sha256.New()
+	var said strings.Builder
 	for _, s := range d.Plan.Steps {
 		for _, a := range s.Actions {
-			fmt.Fprintln(h, a)
+			fmt.Fprintln(&said, a)
 		}
 	}
 	for _, l := range d.Explanation.Left {
-		fmt.Fprintln(h, l.Pod, l.Refused)
+		fmt.Fprintln(&said, l.Pod, l.Refused)
 	}
 	for _, f := range failures {
-		fmt.Fprintln(h, f.Resource, f.Code)
+		fmt.Fprintln(&said, f.Resource, f.Code)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	sum := sha256.Sum256([]byte(said.String()))
+	return hex.EncodeToString(sum[:8])
 }
 
 // remover hands nodes to the interruption function. Told twice, it drains once.

@@ -25,6 +25,7 @@ import (
 	"github.com/ekspedite/ekspedite/infra/local/world"
 	"github.com/ekspedite/ekspedite/shared/apply"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
+	"github.com/ekspedite/ekspedite/shared/decide/scaling"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
@@ -42,7 +43,7 @@ const (
 
 var demo = fleet.ClusterID{Region: region, Name: "demo"}
 
-// file is the cluster: one group of one type in each of two zones would do, but this is what people have.
+// file is the cluster: a group that EKS manages, and one of ours, of the same machines in the same zone.
 const file = `apiVersion: eksctl.io/v1alpha5
 kind: ClusterConfig
 metadata: {name: demo, region: us-east-1, version: "1.36"}
@@ -51,6 +52,8 @@ vpc: {nat: {gateway: Disable}, clusterEndpoints: {publicAccess: true, privateAcc
 accessConfig: {authenticationMode: API}
 managedNodeGroups:
   - {name: base, instanceType: m5.large, minSize: 0, desiredCapacity: 0, maxSize: 10, availabilityZones: [us-east-1a]}
+nodeGroups:
+  - {name: own, instanceType: m5.large, minSize: 0, desiredCapacity: 0, maxSize: 10, availabilityZones: [us-east-1a]}
 `
 
 // message is one of a function's queue.
@@ -115,6 +118,7 @@ type rig struct {
 	market *observe.Market
 	groups *awscloud.NodeGroups // of the execution environment, which lives on
 	twice  bool
+	role   string // the function's own, whose policies hold then; "" is the root user
 }
 
 // inBubble runs a test with a cluster that is there and empty.
@@ -150,6 +154,9 @@ func (r *rig) id() string {
 func (r *rig) config(transport http.RoundTripper) aws.Config {
 	cfg := awscloud.Static(r.cloud.Endpoint(), region, r.cloud.AccessKey(), r.cloud.SecretKey())
 	cfg.HTTPClient = &http.Client{Transport: transport}
+	if _, function := transport.(*session); function && r.role != "" {
+		cfg.Credentials = r.credentials()
+	}
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // what fails here shall be seen by the function
 	return cfg
 }
@@ -174,7 +181,7 @@ func (r *rig) build() {
 		}
 		q.remove(m)
 	}
-	r.policy(func(*fleet.ScalingPolicy) {})
+	r.policy(func(p *fleet.ScalingPolicy) { p.Groups = []fleet.GroupPolicy{{Name: "own", Ignore: true}} })
 }
 
 func (r *rig) ledger() *ledger.Ledger { return &ledger.Ledger{Store: r.store, Now: time.Now} }
@@ -300,13 +307,18 @@ func (r *rig) ring() {
 	r.queue.send(r.event(&events.ScalingRequested{Cluster: demo.Name, Region: region, Source: events.ScalingSourceWebhook, SeenAt: time.Now()}), 0)
 }
 
-// sizes are a managed group's, as Auto Scaling has them.
-func (r *rig) group(name string) (size, members int) {
+// all are the cluster's node groups, as the root user sees them.
+func (r *rig) all() []scaling.Group {
 	list, err := awscloud.NewNodeGroups(r.config(r.cloud), time.Now).Groups(context.Background(), demo.Name)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, g := range list {
+	return list
+}
+
+// group is one of them: how many machines it shall have, and has.
+func (r *rig) group(name string) (size, members int) {
+	for _, g := range r.all() {
 		if g.Name == name {
 			return g.Desired, len(g.Members)
 		}
