@@ -30,6 +30,7 @@ func scaleBench() *cobra.Command {
 	var flags accountFlags
 	var runs, effort int
 	var only string
+	var bound bool
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure the planner on made-up workloads of many sizes",
@@ -54,7 +55,7 @@ written as a file and read again, so that reading is measured, too, and each pla
 				if err := cmd.Context().Err(); err != nil {
 					return err
 				}
-				r, err := benchOne(s, runs, effort)
+				r, err := benchOne(s, runs, effort, bound)
 				if err != nil {
 					return fmt.Errorf("%s, %d pods: %w", s.Kind, s.Pods, err)
 				}
@@ -70,11 +71,12 @@ written as a file and read again, so that reading is measured, too, and each pla
 	flags.addOutput(c)
 	c.Flags().IntVar(&runs, "runs", 3, "how often to plan each")
 	c.Flags().IntVar(&effort, "effort", 0, "rounds of search for a cheaper plan after the first; 0 is the default, -1 none")
+	c.Flags().BoolVar(&bound, "bound", false, "say how far prices are above what no plan can be below; takes a minute")
 	c.Flags().StringVar(&only, "only", "", "only workloads of this kind: "+strings.Join(workload.Kinds(), ", "))
 	return c
 }
 
-func benchOne(shape workload.Shape, runs, effort int) (scaleview.Report, error) {
+func benchOne(shape workload.Shape, runs, effort int, bound bool) (scaleview.Report, error) {
 	text, err := generated(shape)
 	if err != nil {
 		return scaleview.Report{}, err
@@ -88,6 +90,9 @@ func benchOne(shape workload.Shape, runs, effort int) (scaleview.Report, error) 
 	p.Options.Effort = effort
 	s, t := workload.Measure(p, runs)
 	r.Runs, r.MedianSolveMs, r.CPUMs, r.MaxRSSMB = t.Runs, milliseconds(t.Solve), milliseconds(t.CPU), workload.MaxRSSMB()
+	if bound {
+		r.LowerBound = workload.Bound(p)
+	}
 	r.Figures(p, s, scaleview.Draw(name, p, s))
 	if b := workload.Validate(p, s); len(b) > 0 {
 		return r, fmt.Errorf("the plan breaks %d rules, the first: %s", len(b), b[0])

@@ -22,6 +22,7 @@ type scalePlanFlags struct {
 	workload, nodes, html string
 	cluster, region       string
 	runs, effort          int
+	bound                 bool
 }
 
 func scalePlan() *cobra.Command {
@@ -57,7 +58,8 @@ after.` + exits("1 it failed, or the plan broke a rule", "2 the command line or 
 	c.Flags().StringVar(&flags.html, "html", "", "file for a page that shows the nodes before and after")
 	c.Flags().StringVar(&flags.nodes, "nodes", "", "file for the list of new nodes with their pods, as JSON (with --workload)")
 	c.Flags().IntVar(&flags.runs, "runs", 1, "how often to plan, for the figures (with --workload)")
-	c.Flags().IntVar(&flags.effort, "effort", 0, "rounds of search for a cheaper plan after the first; 0 is the default, -1 none")
+	c.Flags().BoolVar(&flags.bound, "bound", false, "say how far the price is above what no plan can be below; takes seconds (with --workload)")
+	c.Flags().IntVar(&flags.effort, "effort", 0, "rounds of search for a cheaper plan after the first; 0 is the default, -1 none (with --workload)")
 	return c
 }
 
@@ -65,8 +67,8 @@ func (f *scalePlanFlags) checkPlan() error {
 	switch {
 	case (f.workload == "") == (f.cluster == ""):
 		return errors.New("name either a file by --workload or a cluster by --cluster")
-	case f.cluster != "" && (f.nodes != "" || f.runs != 1):
-		return errors.New("--nodes and --runs are for --workload")
+	case f.cluster != "" && (f.nodes != "" || f.runs != 1 || f.bound || f.effort != 0):
+		return errors.New("--nodes, --runs, --effort and --bound are for --workload")
 	case f.runs < 1 || f.runs > 1000:
 		return fmt.Errorf("--runs %d: 1 to 1000", f.runs)
 	}
@@ -87,6 +89,9 @@ func (f *scalePlanFlags) forWorkload(cmd *cobra.Command) error {
 	r := scaleview.Report{
 		Workload: name, Runs: timing.Runs, MedianSolveMs: milliseconds(timing.Solve), CPUMs: milliseconds(timing.CPU),
 		LoadMs: milliseconds(loaded), MaxRSSMB: workload.MaxRSSMB(), Breaches: workload.Validate(p, s),
+	}
+	if f.bound {
+		r.LowerBound = workload.Bound(p)
 	}
 	r.Figures(p, s, v)
 	if len(r.Breaches) > 0 {

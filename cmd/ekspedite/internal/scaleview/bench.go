@@ -13,11 +13,15 @@ type Bench struct {
 
 // Text writes a table.
 func (b Bench) Text(w io.Writer) {
-	rows := [][]string{{"WORKLOAD", "PODS", "TYPES", "NODES THERE", "SOLVE MS", "CPU MS", "PODS / CPU S", "NEW NODES", "$/H", "LEFT OUT", "READ MS", "RSS MB"}}
+	rows := [][]string{{"WORKLOAD", "PODS", "TYPES", "NODES THERE", "SOLVE MS", "CPU MS", "PODS / CPU S", "NEW NODES", "$/H", "ABOVE BOUND", "LEFT OUT", "READ MS", "RSS MB"}}
 	for _, r := range b.Rows {
+		above := "-"
+		if r.LowerBound > 0 {
+			above = fmt.Sprintf("%.1f %%", r.AboveBound)
+		}
 		rows = append(rows, []string{
 			r.Workload, thousands(r.Pods), fmt.Sprint(r.InstanceTypes), thousands(r.ExistingNodes), fmt.Sprintf("%.1f", r.MedianSolveMs), fmt.Sprintf("%.1f", r.CPUMs),
-			thousands(int(r.PodsPerCPUSecond)), thousands(r.Nodes), fmt.Sprintf("%.2f", r.PricePerHour), fmt.Sprint(r.Unscheduled), fmt.Sprintf("%.0f", r.LoadMs), fmt.Sprintf("%.0f", r.MaxRSSMB),
+			thousands(int(r.PodsPerCPUSecond)), thousands(r.Nodes), fmt.Sprintf("%.2f", r.PricePerHour), above, fmt.Sprint(r.Unscheduled), fmt.Sprintf("%.0f", r.LoadMs), fmt.Sprintf("%.0f", r.MaxRSSMB),
 		})
 	}
 	table(w, rows)

@@ -25,8 +25,12 @@ type Report struct {
 	LoadMs           float64 `json:"loadMs"`   // reading the file
 	MaxRSSMB         float64 `json:"maxRSSMB"` // of this process until now
 
-	Nodes               int                `json:"nodes"` // new ones
-	PricePerHour        float64            `json:"pricePerHour"`
+	Nodes        int     `json:"nodes"` // new ones
+	PricePerHour float64 `json:"pricePerHour"`
+	// LowerBound is what no plan can cost less than, USD an hour; 0 where it was not asked for or is not known. AboveBound is by
+	// how much the plan is above it, in per cent.
+	LowerBound          float64            `json:"lowerBound,omitempty"`
+	AboveBound          float64            `json:"aboveBoundPercent,omitempty"`
 	Unscheduled         int                `json:"unscheduled"`
 	OnExistingNodes     int                `json:"onExistingNodes"` // pods that found room there
 	NodesByInstanceType map[string]int     `json:"nodesByInstanceType"`
@@ -60,6 +64,9 @@ func (r *Report) Figures(p packing.Problem, s packing.Solution, v Picture) {
 		if at >= 0 && at < len(p.Nodes) {
 			r.OnExistingNodes++
 		}
+	}
+	if r.LowerBound > 0 {
+		r.AboveBound = 100 * (r.PricePerHour/r.LowerBound - 1)
 	}
 	if r.CPUMs > 0 {
 		r.PodsPerCPUSecond = float64(r.Pods) / (r.CPUMs / 1000)
@@ -108,6 +115,9 @@ func (r Report) Text(w io.Writer, v Picture) {
 		fmt.Fprintf(w, ", %s already", count(r.ExistingNodes, "node"))
 	}
 	fmt.Fprintf(w, "\n\n  %s for %s an hour (%s a month)\n", count(r.Nodes, "new node"), dollars(r.PricePerHour), dollars(r.PricePerHour*730))
+	if r.LowerBound > 0 {
+		fmt.Fprintf(w, "  %.1f %% above %s, which no plan can be below\n", r.AboveBound, dollars(r.LowerBound))
+	}
 	if r.ExistingNodes > 0 {
 		fmt.Fprintf(w, "  %s on nodes that are there\n", count(r.OnExistingNodes, "pod"))
 	}
