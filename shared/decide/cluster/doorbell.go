@@ -14,9 +14,11 @@ type Scaling struct {
 	fleet.ScalingPolicy
 	// Role reads what nodes are planned from: an ARN. Without one nobody scales.
 	Role string
-	// Bell is the URL that this cluster calls, with a path that is a secret of its own.
+	// Bell is the URL that this cluster calls, with a path that is a secret of its own. Unknown to who plans without writing:
+	// then whatever is there is taken to be it.
 	Bell string
-	// Function is the ARN of the function behind it, for CloudWatch Logs to call; "" where the cluster is in another Region.
+	// Function is the ARN of the function behind it, for CloudWatch Logs to call; unknown like Bell, "" where the cluster is in
+	// another Region.
 	Function string
 	// Had says that the cluster was scaled before: what is not wanted any more is looked for and taken away.
 	Had bool
@@ -94,12 +96,20 @@ func (b *builder) scaled() {
 // and decides nothing: whatever comes of the call, the pod's status is written, a second later at worst.
 func (b *builder) webhook() fleet.Props {
 	const unschedulable = "has(%[1]s.status.conditions) && %[1]s.status.conditions.exists(c, c.type == 'PodScheduled' && c.status == 'False' && c.reason == 'Unschedulable')"
-	return fleet.Props{
+	o := fleet.Props{
 		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
 		"metadata": fleet.Props{"name": fleet.DoorbellName, "labels": fleet.Props{"app.kubernetes.io/managed-by": "ekspedite"}},
-		"webhooks": []any{fleet.Props{
+	}
+	url := b.opt.Scaling.Bell
+	if have := b.o.first(refOf(o).ID); have != nil && plan.IsUnknown(url) {
+		for _, hook := range fleet.Items(have.Props, "webhooks") {
+			url = fleet.Text(hook, "clientConfig", "url")
+		}
+	}
+	o["webhooks"] = []any{
+		fleet.Props{
 			"name":         "doorbell.ekspedite.dev",
-			"clientConfig": fleet.Props{"url": b.opt.Scaling.Bell},
+			"clientConfig": fleet.Props{"url": url},
 			"rules": []any{fleet.Props{
 				"apiGroups": []any{""}, "apiVersions": []any{"v1"}, "operations": []any{"UPDATE"}, "resources": []any{"pods/status"}, "scope": "Namespaced",
 			}},
@@ -109,8 +119,9 @@ func (b *builder) webhook() fleet.Props {
 				fleet.Props{"name": "newly-unschedulable", "expression": fmt.Sprintf(unschedulable, "object") + " && !(" + fmt.Sprintf(unschedulable, "oldObject") + ")"},
 			},
 			"matchPolicy": "Exact", "failurePolicy": "Ignore", "sideEffects": "None", "timeoutSeconds": 1, "admissionReviewVersions": []any{"v1"},
-		}},
+		},
 	}
+	return o
 }
 
 // either has an object in the cluster, or has it not.
@@ -162,6 +173,9 @@ func (b *builder) ringByLogs() {
 		return
 	}
 	want := fleet.Props{"logGroupName": group, "filterName": fleet.DoorbellName, "filterPattern": `"` + NoFit + `"`, "destinationArn": b.opt.Scaling.Function}
+	if have := b.o.first(idRinging); have != nil && plan.IsUnknown(b.opt.Scaling.Function) {
+		want["destinationArn"] = have.Props["destinationArn"]
+	}
 	needs := []string{idCluster} // which makes the group, unless it was made for its retention
 	if _, made := b.at[idLogGroup]; made {
 		needs = append(needs, idLogGroup)

@@ -156,6 +156,12 @@ func permissions(c check) []Permission {
 			if call.Input["tags"] != nil {
 				n.add(call, "logs:TagResource", n.arn("logs", "log-group:"+fleet.Text(call.Input, "logGroupName")), n.tagContext(call))
 			}
+		case "cloudwatch":
+			for _, name := range append(fleet.Texts(call.Input, "alarmNames"), fleet.Text(call.Input, "alarmName")) {
+				if name != "" {
+					n.add(call, call.API, n.arn("cloudwatch", "alarm:"+name), nil)
+				}
+			}
 		case "autoscaling":
 			n.add(call, call.API, n.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"+cmp.Or(known(fleet.Text(call.Input, "autoScalingGroupName")), "*")), n.tagContext(call))
 		default:

@@ -27,6 +27,7 @@ const (
 	busID              = "Bus"
 	clusterRoleID      = "ClusterFunctionRole"
 	interruptionRoleID = "InterruptionFunctionRole"
+	scalingRoleID      = "ScalingFunctionRole"
 )
 
 // Options say where to look. Empty ones are taken from the environment, as the AWS CLI does.
@@ -87,11 +88,11 @@ func (d *Deployment) Bus() *awscloud.Bus {
 }
 
 // Roles are the ARNs of the functions' roles, which plans name.
-type Roles struct{ Cluster, Interruption string }
+type Roles struct{ Cluster, Interruption, Scaling string }
 
 // Roles asks for the functions' roles.
 func (d *Deployment) Roles(ctx context.Context) (r Roles, err error) {
-	for id, to := range map[string]*string{clusterRoleID: &r.Cluster, interruptionRoleID: &r.Interruption} {
+	for id, to := range map[string]*string{clusterRoleID: &r.Cluster, interruptionRoleID: &r.Interruption, scalingRoleID: &r.Scaling} {
 		name, err := d.resource(ctx, id)
 		if err != nil {
 			return r, err

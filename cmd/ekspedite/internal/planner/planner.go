@@ -40,6 +40,8 @@ type Planner struct {
 	Open func(region string) Region
 	// Options are those of the cluster function: its account and the functions' roles.
 	Options cluster.Options
+	// Home is the Region of the functions.
+	Home string
 	// InVPC says that the functions are attached to a network.
 	InVPC bool
 	// RolesKnown is false when the roles are stand-ins, whose permissions nobody can check.
@@ -51,6 +53,11 @@ type Planner struct {
 func (p *Planner) Plan(ctx context.Context, s spec.Spec, notes []string) (clusterview.Plan, error) {
 	c, opt, region := s.Cluster, p.Options, p.Open(s.Cluster.Region)
 	opt.RunID = "plan" // tokens are derived from it, and none is ever sent
+	opt.Scaling.ScalingPolicy = s.Policy.Scaling
+	opt.Scaling.Bell = plan.Unknown("doorbell") // it is a secret, which a plan does not need
+	if c.Region == p.Home {
+		opt.Scaling.Function = plan.Unknown("doorbell")
+	}
 	o, err := region.Observe.Cluster(ctx, c, opt, observe.Hints{Full: true})
 	if err != nil {
 		return clusterview.Plan{}, unreadable(c, err)
