@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
@@ -58,7 +59,8 @@ func (s *scene) creation(p *pool, of offer, size int) fleet.Props {
 		in["amiType"] = image
 	}
 	in["tags"] = poolTags(p)
-	in["clientRequestToken"] = token(s.o.Cluster.String(), name, s.now.UTC().Format("2006-01-02"))
+	// The name makes twice once. A token that came again after the group was retired would get yesterday's answer.
+	in["clientRequestToken"] = token(s.o.Cluster.String(), name, s.now.UTC().Format(time.RFC3339Nano))
 	return in
 }
 
