@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"encoding/json"
 	"maps"
 	"math"
 	"slices"
@@ -109,11 +108,7 @@ func alone(p packing.Problem) (out []string) {
 func kindAlone(p fleet.Pod) string {
 	for _, t := range p.Demand.AntiAffinity {
 		if t.TopologyKey == fleet.LabelHostname && len(t.Namespaces) == 0 && selects(t.Selector, p.Labels) {
-			text, err := json.Marshal([]any{p.Namespace, t.Selector})
-			if err != nil {
-				panic(err) // plain values
-			}
-			return string(text)
+			return text([]any{p.Namespace, t.Selector})
 		}
 	}
 	return ""
@@ -159,11 +154,7 @@ func (b *bounder) readParts(p packing.Problem) {
 			asks = append(asks, one)
 		}
 		add := func(zone string, n int) {
-			text, err := json.Marshal([]any{d.NodeSelector, d.NodeTerms, d.Volumes, r.pod.Tolerations, asks, zone})
-			if err != nil {
-				panic(err) // plain values
-			}
-			key := string(text)
+			key := text([]any{d.NodeSelector, d.NodeTerms, d.Volumes, r.pod.Tolerations, asks, zone})
 			if _, ok := fits[key]; !ok {
 				fits[key] = b.fits(r.pod, asks, zone)
 				at[key] = len(b.parts)

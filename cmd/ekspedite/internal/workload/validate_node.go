@@ -28,7 +28,7 @@ type host struct {
 
 // newCluster has the nodes that exist and the new ones, each with what is on it before the solution's pods are bound.
 func newCluster(p packing.Problem, s packing.Solution) *cluster {
-	c := &cluster{options: p.Options, classes: map[string]*class{}, groups: map[string]*group{}, index: map[string][]*group{}, claims: map[string]bool{}}
+	c := &cluster{options: p.Options, classes: map[string]*class{}, groups: map[string]*group{}, index: map[string][]*group{}, claims: map[string]bool{}, reaches: map[string]reach{}}
 	for _, n := range p.Nodes {
 		h := host{name: n.Name, labels: maps.Clone(n.Labels), taints: n.Taints, closed: n.Closed, allocatable: n.Allocatable, maxPods: n.MaxPods, attach: n.AttachLimit, there: n.Pods}
 		if h.labels == nil {

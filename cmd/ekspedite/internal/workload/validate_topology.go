@@ -19,6 +19,13 @@ type cluster struct {
 	groups  map[string]*group
 	index   map[string][]*group // by a label that their pods have; "" for those that ask for none
 	claims  map[string]bool     // in use by a pod
+	reaches map[string]reach
+}
+
+// reach is the nodes and the values of a topology key that a spread counts.
+type reach struct {
+	nodes  []bool
+	values map[string]int // all 0
 }
 
 // class is what pods that are treated alike have in common.
@@ -98,7 +105,8 @@ func (c *cluster) rules(k *class, d *fleet.Demand) {
 		g := c.group(k.Namespace, s.TopologyKey, []fleet.PodTerm{term}, "spread", who)
 		if !g.spread {
 			g.spread, g.skew = true, s.MaxSkew
-			c.domains(g, k, s, keys)
+			r := c.reach(k, s, keys, who)
+			g.nodes, g.counts, g.atLeast = r.nodes, maps.Clone(r.values), len(r.values)
 		}
 		g.skew = min(g.skew, s.MaxSkew)
 		r := rule{Spread: s, group: g}
@@ -117,14 +125,11 @@ func (c *cluster) rules(k *class, d *fleet.Demand) {
 
 // group finds a group by all that makes it differ from others.
 func (c *cluster) group(home, key string, terms []fleet.PodTerm, kind string, who []any) *group {
-	text, err := json.Marshal([]any{home, key, terms, kind, who})
-	if err != nil {
-		panic(err) // plain values
-	}
-	g, ok := c.groups[string(text)]
+	id := text([]any{home, key, terms, kind, who})
+	g, ok := c.groups[id]
 	if !ok {
 		g = &group{key: key, terms: terms, home: home, counts: map[string]int{}, carried: map[string]int{}, due: map[string]int{}}
-		c.groups[string(text)] = g
+		c.groups[id] = g
 		at := ""
 		if s := terms[0].Selector; s != nil && len(s.Labels) > 0 {
 			k := slices.Min(slices.Collect(maps.Keys(s.Labels)))
@@ -135,9 +140,13 @@ func (c *cluster) group(home, key string, terms []fleet.PodTerm, kind string, wh
 	return g
 }
 
-// domains finds the nodes and values of a topology key that a spread counts.
-func (c *cluster) domains(g *group, k *class, s fleet.Spread, keys []string) {
-	g.nodes = make([]bool, len(c.nodes))
+// reach finds what a spread counts. Many spreads count the same.
+func (c *cluster) reach(k *class, s fleet.Spread, keys []string, who []any) reach {
+	id := text([]any{who, s.TopologyKey})
+	if r, ok := c.reaches[id]; ok {
+		return r
+	}
+	r := reach{nodes: make([]bool, len(c.nodes)), values: map[string]int{}}
 	for i := range c.nodes {
 		n := &c.nodes[i]
 		if slices.ContainsFunc(keys, func(key string) bool { _, ok := n.labels[key]; return !ok }) {
@@ -149,10 +158,19 @@ func (c *cluster) domains(g *group, k *class, s fleet.Spread, keys []string) {
 		if _, ok := tolerates(k.Tolerations, n.taints); s.HonorTaints && !ok {
 			continue
 		}
-		g.nodes[i] = true
-		g.counts[n.labels[s.TopologyKey]] = 0
+		r.nodes[i], r.values[n.labels[s.TopologyKey]] = true, 0
 	}
-	g.atLeast = len(g.counts)
+	c.reaches[id] = r
+	return r
+}
+
+// text is the same for the same values.
+func text(v any) string {
+	out, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // plain values
+	}
+	return string(out)
 }
 
 func (g *group) selects(k *class) bool {
