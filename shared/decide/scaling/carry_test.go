@@ -46,7 +46,17 @@ func (w *world) carry(t *testing.T, d Decision, at time.Time) {
 // fill launches what groups are short of, and binds what then has room, by asking the planner itself where.
 func (w *world) fill(at time.Time) {
 	for i := range w.Groups {
-		for w.Groups[i].Kind != Fleet && len(w.Groups[i].Members) < w.Groups[i].Desired {
+		g := &w.Groups[i]
+		for g.Kind != Fleet && len(g.Members) < g.Desired {
+			have := map[string]int{}
+			for _, m := range g.Members {
+				have[m.Zone]++
+			}
+			if zone := nextZones(g.Zones, have, 1)[0]; w.dry[g.Types[0]+"/"+zone] {
+				g.Troubles = []GroupTrouble{{At: at, Code: "InsufficientInstanceCapacity", Type: g.Types[0], Zone: zone}}
+				break
+			}
+			g.Troubles = nil
 			w.launch(i, at)
 		}
 	}
@@ -101,6 +111,13 @@ func (w *world) fleet(t *testing.T, a plan.LaunchFleet, at time.Time) {
 	if i < 0 {
 		w.Groups, i = append(w.Groups, g), len(w.Groups)
 	}
+	if kind, zone := g.Types[0], g.Zones[0]; w.dry[kind+"/"+zone] {
+		failed := Group{Name: a.Pool, Kind: Fleet, Types: g.Types, Zones: g.Zones, Spot: fleet.Text(a.Input, "targetCapacitySpecification", "defaultTargetCapacityType") == "spot",
+			Troubles: []GroupTrouble{{At: at, Code: "InsufficientInstanceCapacity", Type: kind, Zone: zone}}}
+		w.Memory = w.Memory.Launched(fleet.Text(a.Input, "clientToken"), 0).Learn(at, failed, fleet.DefaultScalingPolicy().Launch)
+		return
+	}
+	w.Groups[i].Types, w.Groups[i].Zones = g.Types, g.Zones // of what comes now
 	for range a.Count {
 		w.launch(i, at)
 		w.Groups[i].Desired++

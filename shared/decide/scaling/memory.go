@@ -173,6 +173,18 @@ func (s *scene) comingPools() {
 	}
 }
 
+// Launched is the memory when EC2 has answered a LaunchFleet with fewer machines than were ordered: it waits for these.
+func (m Memory) Launched(token string, machines int) Memory {
+	m.Orders = slices.Clone(m.Orders)
+	for i := range m.Orders {
+		if m.Orders[i].Token == token {
+			m.Orders[i].Count = machines
+		}
+	}
+	m.Orders = slices.DeleteFunc(m.Orders, func(o Order) bool { return o.Count == 0 })
+	return m
+}
+
 // takeBack drops the orders of a group that can have no machines now: what they were for is planned anew.
 func (s *scene) takeBack(g *group) {
 	var orders []Order

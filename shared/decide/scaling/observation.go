@@ -142,6 +142,8 @@ type Order struct {
 	Count int       `json:"count"`
 	At    time.Time `json:"at"`
 	Pool  string    `json:"pool,omitempty"` // of the policy, where it was ordered for one
+	// Token is the client token of the LaunchFleet that it is of: a pool may have several at once, of which some come to nothing.
+	Token string `json:"token,omitempty"`
 	// Pods are those that it was ordered for, namespace/name, some of them: for reports.
 	Pods []string `json:"pods,omitempty"`
 }

@@ -173,8 +173,18 @@ func randomCluster(r *rand.Rand) (*world, fleet.ScalingPolicy) {
 	return w, p
 }
 
-// drift lets pods come and go.
+// drift lets pods come and go, and now and then EC2 run out of something.
 func (w *world) drift(r *rand.Rand, look int) {
+	if r.Intn(6) == 0 {
+		w.dry = map[string]bool{}
+		for range r.Intn(6) {
+			w.dry[[]string{"m5.large", "c5.large", "m5.xlarge", "r5.large", "m5.2xlarge"}[r.Intn(5)]+"/us-east-1"+string("abc"[r.Intn(3)])] = true
+		}
+	}
+	if r.Intn(10) == 0 && len(w.Nodes) > 0 { // a kubelet falls silent, or speaks again
+		n := &w.Nodes[r.Intn(len(w.Nodes))]
+		n.Ready = !n.Ready
+	}
 	if r.Intn(3) == 0 {
 		name, cpu, memory := fmt.Sprintf("d%d", look), int64(100+r.Intn(1800)), int64(128+r.Intn(4000))
 		edits := []func(*fleet.Pod){func(p *fleet.Pod) { p.Created = noon.Add(time.Duration(look) * time.Minute) }}
@@ -205,6 +215,14 @@ func (w *world) drift(r *rand.Rand, look int) {
 	}
 }
 
+// calm lets EC2 have everything again, and all kubelets speak.
+func (w *world) calm() {
+	w.dry = nil
+	for i := range w.Nodes {
+		w.Nodes[i].Ready = true
+	}
+}
+
 func text(t *testing.T, d Decision) string {
 	t.Helper()
 	out, err := json.Marshal(d)
@@ -223,6 +241,7 @@ func TestIdempotent(t *testing.T) {
 		for i := range 12 {
 			w.drift(r, i)
 		}
+		w.calm()
 		at := noon
 		for range 3 { // a second look may fill what the first one has learnt of
 			d := w.decide(t, at, p)
@@ -246,6 +265,7 @@ func TestDownToTheFloor(t *testing.T) {
 		for i := range 12 {
 			w.drift(r, i)
 		}
+		w.calm()
 		at := noon
 		for range 4 {
 			d := w.decide(t, at, p)

@@ -273,3 +273,38 @@ func TestPoolsDoNotInsist(t *testing.T) {
 		t.Errorf("there is hope again: %s", d.Plan)
 	}
 }
+
+// TestShortagesArePlannedAround: EC2 has none of what is cheapest, and then none of the next; the pods have nodes all the same, each
+// failure costing one look, and nothing comes twice.
+func TestShortagesArePlannedAround(t *testing.T) {
+	for _, mode := range []fleet.PoolMode{fleet.PoolGroups, fleet.PoolFleet} {
+		pool := fleet.DefaultPool()
+		pool.Name, pool.Like, pool.Mode, pool.CapacityTypes, pool.Types = "general", "base", mode, []string{fleet.Spot, fleet.OnDemand}, []string{"m5.large", "m5.xlarge"}
+		p := acting()
+		p.Pools, p.Launch.PoolShare = []fleet.PoolPolicy{pool}, 0
+		base := managed("base", "m5.large", 1, 1, 1)
+		if mode == fleet.PoolFleet {
+			selfManaged(&base)
+		}
+		w := cluster(base).pods(pods("web", 8, 1800, 512)...)
+		w.dry = map[string]bool{"m5.large/us-east-1a": true, "m5.large/us-east-1b": true, "m5.large/us-east-1c": true, "m5.xlarge/us-east-1b": true}
+		at, looks := noon, 0
+		for ; w.pending() > 0 && looks < 12; looks++ {
+			d := w.decide(t, at, p)
+			w.bind(d)
+			w.carry(t, d, at)
+			at = at.Add(soon)
+		}
+		if w.pending() > 0 || looks > 6 {
+			t.Errorf("%s: %d pods have no node after %d looks", mode, w.pending(), looks)
+		}
+		if w.launched > 1+8 {
+			t.Errorf("%s: %d machines came for 8 pods", mode, w.launched-1)
+		}
+		for _, g := range w.Groups {
+			if g.Kind == Managed && g.Desired > len(g.Members) {
+				t.Errorf("%s: group %s still waits for %d machines", mode, g.Name, g.Desired-len(g.Members))
+			}
+		}
+	}
+}

@@ -46,6 +46,7 @@ func acting() fleet.ScalingPolicy {
 type world struct {
 	Observation
 	launched int
+	dry      map[string]bool // offerings that EC2 has none of, as type/zone
 }
 
 func cluster(groups ...Group) *world {

@@ -74,8 +74,13 @@ func (v *visit) learn(m scaling.Memory, failed []apply.Result) (scaling.Memory, 
 		case plan.CreateGroup:
 			drop(a.Group)
 		case plan.LaunchFleet:
-			drop(a.Pool)
-			if short, ok := errors.AsType[*apply.ShortError](r.Err); ok {
+			short, ok := errors.AsType[*apply.ShortError](r.Err)
+			came := 0
+			if ok {
+				came = len(short.Launched.Instances)
+			}
+			m = m.Launched(fleet.Text(a.Input, "clientToken"), came)
+			if ok {
 				m, again = m.Learn(v.Now(), troubles(a.Pool, r.At, short.Launched.Failures), v.policy.Launch), true
 			}
 		case plan.RemoveNode:
