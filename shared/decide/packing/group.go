@@ -34,8 +34,12 @@ func (x *index) join(c *class) {
 		return x.groupOf(t.TopologyKey, t.Selector, namespaces, t.AllNamespaces)
 	}
 	for _, s := range d.Spread {
+		selector := s.Selector
+		if selector != nil && len(selector.Labels)+len(selector.Requirements) == 0 {
+			selector = nil // the scheduler counts nobody for a selector that selects all
+		}
 		c.terms.spread = append(c.terms.spread, spreadTerm{
-			group: x.groupOf(s.TopologyKey, s.Selector, []string{c.namespace}, false), maxSkew: s.MaxSkew, minDomains: max(1, s.MinDomains),
+			group: x.groupOf(s.TopologyKey, selector, []string{c.namespace}, false), maxSkew: s.MaxSkew, minDomains: max(1, s.MinDomains),
 			soft: s.Soft, ignore: s.IgnoreAffinity, taints: s.HonorTaints,
 		})
 	}

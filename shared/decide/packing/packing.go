@@ -41,6 +41,7 @@ func solve(p Problem) Solution {
 		for _, band := range bands {
 			w.place(band)
 		}
+		w.carefully(w.inOrder(w.still(w.all()))) // who wants to be with those that matter less comes after them
 	}
 	w.rightSize()
 	w.diversify()
@@ -106,6 +107,16 @@ func (w *world) squeeze(classes []int) {
 		}
 	}
 	w.blunt = false
+}
+
+// all are the classes of pods that want a node, parts included.
+func (w *world) all() (out []int) {
+	for ci, c := range w.x.classes {
+		if len(c.pods) > 0 && c.refused == "" {
+			out = append(out, ci)
+		}
+	}
+	return out
 }
 
 // still are those of some classes of which some pods wait.

@@ -50,13 +50,8 @@ func (w *world) preferred(c *class) int {
 	}
 	narrow := w.x.narrowed(c.filter, d.PreferredNodes[best].Term)
 	for s := range w.sigs {
-		if !w.sigs[s].admits(w.x, narrow) {
-			continue
-		}
-		for _, i := range w.front[s] {
-			if fits(w.x.dims.n, &c.d, &w.opts[i].room) {
-				return narrow
-			}
+		if w.sigs[s].admits(w.x, narrow) && w.hosts(s, &c.d) {
+			return narrow
 		}
 	}
 	return c.filter

@@ -150,7 +150,7 @@ func (w *world) spreadView(c *class, t spreadTerm) spreadView {
 	}
 	if key != fleet.LabelHostname { // one node more or less decides nothing for the others where each is a domain
 		for i := range w.sigs {
-			if counts(w.sigs[i].labels, w.sigs[i].taints, newName) {
+			if w.hosts(i, &c.d) && counts(w.sigs[i].labels, w.sigs[i].taints, newName) {
 				v.count[w.sigs[i].labels[key]] += 0
 			}
 		}
@@ -161,6 +161,11 @@ func (w *world) spreadView(c *class, t spreadTerm) spreadView {
 		}
 	}
 	return v
+}
+
+// hosts tells whether any node of a signature is big enough for a pod.
+func (w *world) hosts(sig int, d *vec) bool {
+	return slices.ContainsFunc(w.front[sig], func(i int) bool { return fits(w.x.dims.n, d, &w.opts[i].room) })
 }
 
 // base is the filter of a class without its pin.
