@@ -30,7 +30,7 @@ const (
 func NewNetwork(stack awscdk.Stack) *Network {
 	awscdk.NewCfnParameter(stack, jsii.String("SubnetIds"), &awscdk.CfnParameterProps{
 		Type: jsii.String("String"),
-		Description: jsii.String("Subnets for the cluster and interruption functions, comma-separated: needed for clusters whose API servers " +
+		Description: jsii.String("Subnets for the cluster, interruption and scaling functions, comma-separated: needed for clusters whose API servers " +
 			"have private endpoints only. The subnets need a way to the APIs of AWS. The default is no network"),
 		Default: jsii.String(noSubnet), AllowedPattern: jsii.String(`^subnet-[0-9a-f]+(,subnet-[0-9a-f]+)*$`),
 	})

@@ -108,7 +108,6 @@ func groupGrants() []constructs.Grant {
 
 // fleetGrants let machines be launched without a group, from launch templates that ekspedite has made for clusters.
 func fleetGrants() []constructs.Grant {
-	const whatTemplatesSay = "What machines are made of is what their launch template says."
 	return []constructs.Grant{{
 		Sid:       "AskForFleets",
 		Actions:   []string{"ec2:CreateFleet"},

@@ -43,9 +43,6 @@ const (
 	areaDoorbell = "doorbell"
 )
 
-// NoFit is what the scheduler logs of a pod that fits on no node.
-const NoFit = "Unable to schedule pod"
-
 // scalingRules are all that planning nodes takes in a cluster: it reads what pods ask for, and what nodes give. Draining is
 // the interruption function's.
 func scalingRules() []any {
@@ -172,7 +169,7 @@ func (b *builder) ringByLogs() {
 		b.notes = append(b.notes, "the scheduler's log cannot ring: it is not kept; add scheduler to cloudWatch.clusterLogging.enableTypes, or use doorbell: Webhook in the policy")
 		return
 	}
-	want := fleet.Props{"logGroupName": group, "filterName": fleet.DoorbellName, "filterPattern": `"` + NoFit + `"`, "destinationArn": b.opt.Scaling.Function}
+	want := fleet.Props{"logGroupName": group, "filterName": fleet.DoorbellName, "filterPattern": `"` + fleet.NoFit + `"`, "destinationArn": b.opt.Scaling.Function}
 	if have := b.o.first(idRinging); have != nil && plan.IsUnknown(b.opt.Scaling.Function) {
 		want["destinationArn"] = have.Props["destinationArn"]
 	}

@@ -52,9 +52,6 @@ func reviewUID(in invocation) (string, error) {
 	return review.Request.UID, nil
 }
 
-// NoFit is what the scheduler logs of a pod that fits on no node; the subscription's filter asks for it.
-const NoFit = "Unable to schedule pod"
-
 // logs rings for the cluster whose scheduler's log says that a pod found no node. That CloudWatch Logs sends it is for the
 // function's policy to see to.
 //
@@ -90,7 +87,7 @@ func (w *Work) logs(ctx context.Context, packed []byte) error {
 	case !slices.ContainsFunc(lines.Events, func(e struct {
 		Message string `json:"message"`
 	}) bool {
-		return strings.Contains(e.Message, NoFit)
+		return strings.Contains(e.Message, fleet.NoFit)
 	}):
 		return nil
 	}
