@@ -7,6 +7,8 @@ import (
 
 	"github.com/ekspedite/ekspedite/shared/access"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
+	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/observe"
 	"github.com/ekspedite/ekspedite/shared/start"
@@ -34,7 +36,7 @@ func regions(f start.Function) func(region string) scaling.Reach {
 		if !ok {
 			cfg := awscloud.InRegion(f.Config, region)
 			groups := awscloud.NewNodeGroups(cfg, f.Now)
-			inside := &access.Directory{Describe: awscloud.NewClusters(cfg).Cluster, Token: awscloud.NewTokens(cfg, f.Now).Token, Now: f.Now}
+			inside := &access.Directory{Describe: reachable(awscloud.NewClusters(cfg)), Token: awscloud.NewTokens(cfg, f.Now).Token, Now: f.Now}
 			r = scaling.Reach{
 				Groups: groups, Owners: groups, Sizes: groups, Makes: groups,
 				Market: observe.NewMarket(awscloud.NewMarket(cfg, f.Now), f.Ledger, region, f.Now),
@@ -45,5 +47,16 @@ func regions(f start.Function) func(region string) scaling.Reach {
 			open[region] = r
 		}
 		return r
+	}
+}
+
+// reachable describes clusters. One that is still being made has no API server yet, and is as good as not there.
+func reachable(c *awscloud.Clusters) access.Describe {
+	return func(ctx context.Context, name string) (fleet.Cluster, error) {
+		cluster, err := c.Cluster(ctx, name)
+		if err == nil && cluster.Endpoint == "" {
+			err = fault.New(fault.NotFound, "cluster %s has no API server, it is %s", name, cluster.Status)
+		}
+		return cluster, err
 	}
 }

@@ -22,9 +22,8 @@ const (
 	// invocation's time for itself, after the work's.
 	hold     = 90 * time.Second
 	settling = 2 * time.Second
-	// busy is when a signal comes back that has met another invocation at work on its cluster. The other one may not see what
-	// it was about. Looks take about a second.
-	busy = time.Second
+	// again is when to come back to a cluster that another invocation is at work on. Looks take about a second.
+	again = time.Second
 	// covered: a signal that came that long before a look began was seen by it. One message stands for all signals of some
 	// seconds, the last of which came when it was delivered: at most ledger.Bell's longest pause and some clock skew later.
 	covered = 6 * time.Second
@@ -69,8 +68,7 @@ type visit struct {
 func (w *Work) look(ctx context.Context, c call) handler.Outcome {
 	lease, err := w.Ledger.Acquire(ctx, "scaling#"+c.id.String(), w.NewID(), w.until(ctx))
 	if fault.Is(err, fault.Blocked) {
-		obs.Log(ctx).Info("another invocation looks at this cluster", "cluster", c.id.String(), "reason", err)
-		return handler.Again(busy)
+		return w.busy(ctx, c, err)
 	}
 	if err != nil {
 		return handler.Failed(err)
@@ -78,6 +76,24 @@ func (w *Work) look(ctx context.Context, c call) handler.Outcome {
 	v := &visit{Work: w, call: c, reach: w.Open(c.id.Region)}
 	defer v.release(ctx, lease)
 	return v.work(ctx)
+}
+
+// busy leaves a message for a look after the one that another invocation is at, which may not see what this one is about. Many
+// signals that meet the same look leave as many messages, and the first of them serves all: the others find that somebody has
+// looked since. Should the other invocation die, they are there when its lease ends.
+func (w *Work) busy(ctx context.Context, c call, held error) handler.Outcome {
+	known, err := w.Ledger.Scaling(ctx, c.id)
+	if err != nil {
+		return handler.Failed(err)
+	}
+	obs.Log(ctx).Info("another invocation looks at this cluster", "cluster", c.id.String(), "reason", held)
+	next := c.continued
+	if next == nil { // the look that is under way counts when it is remembered: wait for the one after it
+		next = &events.ScalingContinuation{
+			RunID: runID(c.event.ID, c.id), Cluster: c.id.Name, Region: c.id.Region, StartedAt: w.Now(), SeenAt: c.seen, Attempt: known.Looks + 1,
+		}
+	}
+	return handler.Later(again, next)
 }
 
 // until is how long this invocation may live.
@@ -196,7 +212,7 @@ func (v *visit) failed(ctx context.Context, err error) handler.Outcome {
 		return v.nothing(ctx, "cluster "+v.id.String()+" cannot be found: "+err.Error())
 	}
 	if fault.Is(err, fault.Conflict) { // the lease was lost
-		return handler.Again(busy)
+		return handler.Again(again)
 	}
 	if v.continued != nil && v.seen.IsZero() {
 		obs.Log(ctx).Error("the look failed; the next sweep looks again", "cluster", v.id.String(), "error", err)

@@ -164,7 +164,7 @@ func (r *rig) config(transport http.RoundTripper) aws.Config {
 // build has the cluster function make the cluster.
 func (r *rig) build() {
 	q := &queue{}
-	there := objects{}
+	there := &objects{list: map[string]fleet.Props{}}
 	at := awscloud.NewRegion(r.config(r.cloud))
 	w := &cluster.Work{
 		Open: func(string) cluster.Reach {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
+	"github.com/ekspedite/ekspedite/shared/decide/scaling"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
@@ -36,18 +37,25 @@ func (c continuer) Reject(_ context.Context, _, _, reason string) error {
 }
 
 // objects are what the cluster function puts into the cluster.
-type objects map[string]fleet.Props
+type objects struct {
+	mu   sync.Mutex
+	list map[string]fleet.Props
+}
 
-func (o objects) Object(_ context.Context, _ string, ref fleet.Ref) (fleet.Resource, error) {
-	p, ok := o[ref.Name]
+func (o *objects) Object(_ context.Context, _ string, ref fleet.Ref) (fleet.Resource, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p, ok := o.list[ref.Name]
 	if !ok {
 		return fleet.Resource{}, fault.New(fault.NotFound, "no %s", ref.Name)
 	}
 	return fleet.Resource{Ref: ref, Props: p}, nil
 }
 
-func (o objects) Apply(_ context.Context, _ string, object fleet.Props) error {
-	o[nameOf(object)] = object
+func (o *objects) Apply(_ context.Context, _ string, object fleet.Props) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.list[nameOf(object)] = object
 	return nil
 }
 
@@ -55,8 +63,10 @@ func nameOf(object fleet.Props) string {
 	return strings.Join([]string{fleet.Text(object, "apiVersion"), fleet.Text(object, "kind"), fleet.Text(object, "metadata", "namespace"), fleet.Text(object, "metadata", "name")}, "|")
 }
 
-func (o objects) Delete(_ context.Context, _ string, object fleet.Props) error {
-	delete(o, nameOf(object))
+func (o *objects) Delete(_ context.Context, _ string, object fleet.Props) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.list, nameOf(object))
 	return nil
 }
 
@@ -180,3 +190,9 @@ func (i inside) Workload(ctx context.Context) (fleet.Workload, error) {
 		return fleet.Workload{Version: "1.36", Pods: slices.Clone(i.kube.pods)}, nil
 	})
 }
+
+// nothing is a Region without groups.
+type nothing struct{}
+
+func (nothing) Groups(context.Context, string) ([]scaling.Group, error)     { return nil, nil }
+func (nothing) Instances(context.Context, string) ([]fleet.Instance, error) { return nil, nil }
