@@ -12,8 +12,8 @@ import (
 
 // What may be wrong with a solution.
 const (
-	Unsound     = "unsound"     // the filters refuse a pod on its node, whatever else is bound before it
-	Unstable    = "unstable"    // they refuse it once all others are bound
+	Unsound     = "unsound"     // the filters refuse a pod on its node, though pods with topology constraints went first
+	Unstable    = "unstable"    // they refuse it in another order, or once all others are bound; counted only
 	Daemon      = "daemon"      // a daemon's pod has no room on a new node
 	Alternative = "alternative" // the filters refuse a pod on an alternative machine
 	Malformed   = "malformed"   // the solution contradicts the problem, or itself
@@ -41,7 +41,8 @@ type Solver func(packing.Problem) packing.Solution
 type Checker struct {
 	Oracle *Oracle
 	Solve  Solver
-	// Orders is how many random orders of binding are tried beside the pods' own.
+	// Orders is how many random orders of binding are tried beside the pods' own, and how many without regard to who is
+	// constrained.
 	Orders int
 }
 
@@ -199,14 +200,16 @@ func (w *trial) learnDaemons(o *Oracle) error {
 	return nil
 }
 
+// constrained tells whether a pod asks about other pods.
+func constrained(pod fleet.Pod) bool {
+	d := pod.Demand
+	if d == nil {
+		return false
+	}
+	return len(d.Affinity)+len(d.AntiAffinity) > 0 || slices.ContainsFunc(d.Spread, func(s fleet.Spread) bool { return !s.Soft })
+}
+
 // asksAboutPods tells whether a pod of the problem asks about other pods.
 func asksAboutPods(p packing.Problem) bool {
-	asks := func(pod fleet.Pod) bool {
-		d := pod.Demand
-		if d == nil {
-			return false
-		}
-		return len(d.Affinity)+len(d.AntiAffinity) > 0 || slices.ContainsFunc(d.Spread, func(s fleet.Spread) bool { return !s.Soft })
-	}
-	return slices.ContainsFunc(p.Pods, asks) || slices.ContainsFunc(p.Nodes, func(n packing.Node) bool { return slices.ContainsFunc(n.Pods, asks) })
+	return slices.ContainsFunc(p.Pods, constrained) || slices.ContainsFunc(p.Nodes, func(n packing.Node) bool { return slices.ContainsFunc(n.Pods, constrained) })
 }

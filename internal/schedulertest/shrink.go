@@ -13,7 +13,7 @@ import (
 var kept = map[string]bool{
 	"Name": true, "name": true, "namespace": true, "uid": true, "key": true, "operator": true, "values": true, "effect": true,
 	"topologyKey": true, "maxSkew": true, "Zone": true, "Capacity": true, "Arch": true, "MaxPods": true, "Allocatable": true,
-	"requests": true, "demand": true, "Demand": true, "id": true, "driver": true, "port": true, "weight": true, "term": true,
+	"requests": true, "demand": true, "Demand": true, "owner": true, "labels": true, "tolerations": true, "id": true, "driver": true, "port": true, "weight": true, "term": true,
 	"kubernetes.io/hostname": true, "Offerings": true, "Types": true, "Price": true,
 }
 
@@ -29,6 +29,9 @@ func Shrink(p packing.Problem, tries int, fails func(packing.Problem) bool) pack
 	for before := -1; before != s.shrunk && s.tries > 0; {
 		before = s.shrunk
 		s.visit("", s.doc, func(v any) { s.doc = v })
+		for _, pods := range s.owners() {
+			s.simplify(pods)
+		}
 	}
 	if small := compact(s.best); fails(small) {
 		return small
@@ -70,6 +73,9 @@ func (s *shrinker) visit(name string, value any, replace func(any)) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
 			old := v[key]
+			if key == "demand" {
+				continue // one owner's pods ask for the same: simplify
+			}
 			if !kept[key] && old != nil {
 				delete(v, key)
 				if s.still() {
@@ -80,6 +86,95 @@ func (s *shrinker) visit(name string, value any, replace func(any)) {
 			s.visit(key, old, func(x any) { v[key] = x })
 		}
 	}
+}
+
+// owners are all pods by their owner.
+func (s *shrinker) owners() map[string][]map[string]any {
+	groups := map[string][]map[string]any{}
+	add := func(in any) {
+		pods, _ := in.(map[string]any)["Pods"].([]any)
+		for _, p := range pods {
+			pod := p.(map[string]any)
+			owner := string(mustJSON(pod["owner"]))
+			groups[owner] = append(groups[owner], pod)
+		}
+	}
+	add(s.doc)
+	nodes, _ := s.doc.(map[string]any)["Nodes"].([]any)
+	for _, n := range nodes {
+		add(n)
+	}
+	return groups
+}
+
+// simplify leaves out what it can of what the pods of an owner have in common.
+func (s *shrinker) simplify(pods []map[string]any) {
+	for _, field := range []string{"demand", "labels", "tolerations"} {
+		for _, path := range paths(pods[0][field], nil) {
+			var old []any
+			for _, p := range pods {
+				old = append(old, p[field])
+				p[field] = without(p[field], path)
+			}
+			if !s.still() {
+				for i, p := range pods {
+					p[field] = old[i]
+				}
+			}
+		}
+	}
+}
+
+// paths lists all keys and indexes below a value, the last ones of a list first.
+func paths(value any, above []any) (all [][]any) {
+	step := func(key, v any) {
+		path := append(slices.Clone(above), key)
+		if name, ok := key.(string); !ok || !kept[name] {
+			all = append(all, path)
+		}
+		all = append(all, paths(v, path)...)
+	}
+	switch v := value.(type) {
+	case []any:
+		for i := len(v) - 1; i >= 0; i-- {
+			step(i, v[i])
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			step(key, v[key])
+		}
+	}
+	return all
+}
+
+// without is a copy of a value without what is at the end of the path.
+func without(value any, path []any) any {
+	switch v := value.(type) {
+	case []any:
+		i, ok := path[0].(int)
+		if !ok || i >= len(v) {
+			return v
+		}
+		v = slices.Clone(v)
+		if len(path) == 1 {
+			return slices.Delete(v, i, i+1)
+		}
+		v[i] = without(v[i], path[1:])
+		return v
+	case map[string]any:
+		key, _ := path[0].(string)
+		if _, ok := v[key]; !ok {
+			return v
+		}
+		v = maps.Clone(v)
+		if len(path) == 1 {
+			delete(v, key)
+			return v
+		}
+		v[key] = without(v[key], path[1:])
+		return v
+	}
+	return value
 }
 
 // shorten leaves out parts of a list, halves first.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ekspedite/ekspedite/shared/decide/packing"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
@@ -42,9 +43,13 @@ func (w *trial) try(o *Oracle, orders int) ([]Finding, error) {
 		return append(refused(planned, last, v, Unstable, "bound last"), judgeMore(v[len(last):])...)
 	})
 	for i := range orders {
-		steps := w.shuffled(templates, planned, i%2 == 1)
-		add(steps, func(v []Verdict) []Finding {
-			return refused(planned, steps, v, Unsound, fmt.Sprint("bound in random order ", i))
+		promised := w.shuffled(templates, planned, false, true)
+		add(promised, func(v []Verdict) []Finding {
+			return refused(planned, promised, v, Unsound, fmt.Sprint("bound in random order ", i))
+		})
+		other := w.shuffled(templates, planned, i%2 == 1, false)
+		add(other, func(v []Verdict) []Finding {
+			return refused(planned, other, v, Unstable, fmt.Sprint("bound in any order ", i))
 		})
 	}
 	if other, ok := w.alternatives(templates); ok {
@@ -61,8 +66,10 @@ func (w *trial) try(o *Oracle, orders int) ([]Finding, error) {
 	}
 	var findings []Finding
 	for i, judge := range judges {
-		if findings = judge(verdicts[i]); len(findings) > 0 {
-			break // the others would say the same
+		for _, f := range judge(verdicts[i]) {
+			if !slices.ContainsFunc(findings, func(o Finding) bool { return o.Class == f.Class || o.Class == Unsound }) {
+				findings = append(findings, f) // once is enough: in other orders it says the same
+			}
 		}
 	}
 	return findings, nil
@@ -88,7 +95,8 @@ func (w *trial) base() Request {
 	return r
 }
 
-// bindings are those of the solution with its new nodes made from the templates: pods in their order, then the daemons'.
+// bindings are those of the solution with its new nodes made from the templates: pods with topology constraints, then the
+// others, then the daemons'.
 func (w *trial) bindings(templates []template) (all []binding) {
 	for i, at := range w.s.Placed {
 		if at >= 0 {
@@ -100,7 +108,13 @@ func (w *trial) bindings(templates []template) (all []binding) {
 			all = append(all, binding{DaemonPod(w.p.Daemons[d], newName(i)), newName(i), true})
 		}
 	}
+	slices.SortStableFunc(all, constrainedFirst)
 	return all
+}
+
+func constrainedFirst(a, b binding) int {
+	rank := map[bool]int{true: 0, false: 1}
+	return rank[constrained(a.pod)] - rank[constrained(b.pod)]
 }
 
 func (w *trial) name(at int) string {
@@ -143,11 +157,15 @@ func (w *trial) joins(templates []template) (steps []Step) {
 	return steps
 }
 
-// shuffled binds in a random order; nodes join first, or at any time.
-func (w *trial) shuffled(templates []template, planned []binding, late bool) []Step {
-	joins, binds := w.joins(templates), bind(planned)
+// shuffled binds in a random order, those with topology constraints first if so wanted; nodes join first, or at any time.
+func (w *trial) shuffled(templates []template, planned []binding, late, promised bool) []Step {
+	joins, order := w.joins(templates), slices.Clone(planned)
 	w.Shuffle(len(joins), func(i, j int) { joins[i], joins[j] = joins[j], joins[i] })
-	w.Shuffle(len(binds), func(i, j int) { binds[i], binds[j] = binds[j], binds[i] })
+	w.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	if promised {
+		slices.SortStableFunc(order, constrainedFirst)
+	}
+	binds := bind(order)
 	if !late {
 		return append(joins, binds...)
 	}
@@ -242,12 +260,18 @@ func (w *trial) further(r *Request) (steps []Step, judge func([]Verdict) []Findi
 	}
 	return steps, func(v []Verdict) []Finding {
 		for i, where := range asked {
-			if where != "" && len(v[i].Passing) > 0 {
-				return []Finding{{class, fmt.Sprintf("%s would pass on %s: %v", steps[i].Pod, where, v[i].Passing)}}
+			passing := slices.DeleteFunc(v[i].Passing, w.closed)
+			if where != "" && len(passing) > 0 {
+				return []Finding{{class, fmt.Sprintf("%s would pass on %s: %v", steps[i].Pod, where, passing)}}
 			}
 		}
 		return nil
 	}
+}
+
+// closed tells whether a node takes nothing: that is the planner's wish, and pods that tolerate a cordon do not know it.
+func (w *trial) closed(node string) bool {
+	return slices.ContainsFunc(w.p.Nodes, func(n packing.Node) bool { return n.Name == node && n.Closed })
 }
 
 // unplaced are pods that were not placed, one of each kind.
