@@ -48,7 +48,7 @@ func killed(t *testing.T, n int, w what) {
 		}
 		r.kube.add(6, 900)
 		r.ring()
-		r.runFor(5 * time.Minute)
+		r.runFor(210 * time.Second) // until the message is visible again, and machines are nodes
 		size, members := r.group("base")
 		if size != 3 || members != 3 || r.kube.waiting() > 0 || len(r.queue.dlq) > 0 {
 			t.Errorf("call %d (%s): desired size %d, %d machines, %d pods wait, dead letters %q", n, op, size, members, r.kube.waiting(), r.queue.dlq)
