@@ -215,6 +215,8 @@ type ClusterRun struct {
 	Converged string `json:"converged,omitempty"`
 	// Stays is what a removal leaves, since it is not ekspedite's or holds data.
 	Stays []string `json:"stays,omitempty"`
+	// Scaled: a policy has asked for the scaling function, in this run or one before it. Written before anything is made for it.
+	Scaled bool `json:"scaled,omitempty"`
 	// ReadyAt is when resources that were waited for were first seen ready.
 	ReadyAt map[string]time.Time `json:"readyAt,omitempty"`
 	Outcome string               `json:"outcome,omitempty"` // set when the run is over
@@ -259,7 +261,7 @@ func (l *Ledger) SaveClusterRun(ctx context.Context, cluster fleet.ClusterID, r 
 
 // Follow is a new run that will be saved over the one before. What that one made may not be visible yet.
 func (r ClusterRun) Follow(next ClusterRun) ClusterRun {
-	next.version, next.Converged, next.FullAt = r.version, r.Converged, r.FullAt
+	next.version, next.Converged, next.FullAt, next.Scaled = r.version, r.Converged, r.FullAt, r.Scaled
 	next.Made, next.Updates = map[string]fleet.Making{}, maps.Clone(r.Updates)
 	for id, m := range r.Made {
 		next.Made[id] = fleet.Making{At: m.At, Name: m.Name}

@@ -21,8 +21,7 @@ type Scaling struct {
 // asked only where there is to be one.
 func (w *Work) scaling(ctx context.Context, id fleet.ClusterID, policy fleet.ScalingPolicy, before ledger.ClusterRun,
 	keys func(context.Context) (ledger.DoorbellKeys, error)) (cluster.Scaling, error) {
-	_, had := before.Made["access/"+w.Scaling.Role]
-	s := cluster.Scaling{ScalingPolicy: policy, Role: w.Scaling.Role, Had: had}
+	s := cluster.Scaling{ScalingPolicy: policy, Role: w.Scaling.Role, Had: before.Scaled}
 	if id.Region == w.Region {
 		s.Function = w.Scaling.Function
 	}
@@ -35,4 +34,17 @@ func (w *Work) scaling(ctx context.Context, id fleet.ClusterID, policy fleet.Sca
 	}
 	s.Bell = strings.TrimSuffix(w.Scaling.URL, "/") + k.Path(id)
 	return s, nil
+}
+
+// scale readies the look for the cluster's scaling policy. That there is one is remembered before anything is made for it: who
+// is killed in between leaves something behind that must be looked for when the policy changes.
+func (v *visit) scale(ctx context.Context) (err error) {
+	if v.opt.Scaling, err = v.scaling(ctx, v.id, v.desired.Policy.Scaling, v.run, v.Ledger.FreshDoorbellKeys); err != nil {
+		return err
+	}
+	if !v.opt.Scaling.On() || v.run.Scaled {
+		return nil
+	}
+	v.run.Scaled = true
+	return v.save(ctx)
 }

@@ -179,3 +179,48 @@ func TestDoorbellNotes(t *testing.T) {
 		}
 	})
 }
+
+// TestDoorbellAtEveryCall: a policy is switched on, to another bell and off, with a misfortune at one call after the other. The
+// end is always what the policy says.
+func TestDoorbellAtEveryCall(t *testing.T) {
+	text := strings.Replace(example(t, "demo.yaml"), "accessConfig:", "cloudWatch: {clusterLogging: {enableTypes: [scheduler]}}\naccessConfig:", 1)
+	steps := []struct {
+		policy fleet.ScalingPolicy
+		want   []string
+	}{
+		{fleet.ScalingPolicy{Mode: fleet.ScalingAct, Doorbell: fleet.DoorbellWebhook}, byWebhook},
+		{fleet.ScalingPolicy{Mode: fleet.ScalingAct, Doorbell: fleet.DoorbellLogs}, byLogs},
+		{fleet.ScalingPolicy{Mode: fleet.ScalingOff}, nil},
+	}
+	for what, e := range misfortunes {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			for nth := int(e); nth < 60; nth += 7 {
+				inBubble(t, quick, func(t *testing.T, r *rig) {
+					r.under(t, parameters)
+					r.scaling = Scaling{Role: scaler, URL: bellURL, Function: r.cloud.Lambda.ARN(r.doorbell(t))}
+					r.make(text, nil, nil)
+					for i, s := range steps {
+						time.Sleep(10 * time.Minute)
+						first, hit := 0, ""
+						r.script.at = func(n int, op string) event {
+							if first == 0 {
+								first = n
+							}
+							if n-first != nth {
+								return nothing
+							}
+							hit = op
+							return e
+						}
+						r.want(t, fmt.Sprintf("policy-%d", i), text, s.policy)
+						r.script.at = nil
+						if got := r.seen(t); !slices.Equal(got, s.want) {
+							t.Errorf("policy %d, %s at call %d (%s): %v, want %v\n%s", i, what, nth, hit, got, s.want, last(r.told(), 8))
+						}
+					}
+				})
+			}
+		})
+	}
+}

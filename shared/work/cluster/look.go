@@ -89,7 +89,7 @@ func (w *Work) look(ctx context.Context, c events.ClusterContinuation) handler.O
 	if err := v.read(); err != nil {
 		return v.failed(err)
 	}
-	if v.opt.Scaling, err = v.scaling(ctx, v.id, v.desired.Policy.Scaling, v.run, v.Ledger.FreshDoorbellKeys); err != nil {
+	if err := v.scale(ctx); err != nil {
 		return v.failed(err)
 	}
 	return v.work(ctx)
