@@ -49,6 +49,9 @@ type Checker struct {
 // patience is how long a solver may take for one of Generate's problems, a thousand times what it should: longer is for ever.
 const patience = 20 * time.Second
 
+// ErrEndless is a solver that does not come back.
+var ErrEndless = fmt.Errorf("no solution after %s", patience)
+
 // Check solves a problem and says everything that is wrong with the solution. Random orders come from the seed. An error is
 // the oracle's, or that the solver does not end: its goroutine then goes on, and the process should end soon.
 func (c *Checker) Check(p packing.Problem, seed uint64) (packing.Solution, []Finding, error) {
@@ -72,7 +75,7 @@ func (c *Checker) Check(p packing.Problem, seed uint64) (packing.Solution, []Fin
 		}
 		return c.judge(p, o.s, seed)
 	case <-time.After(patience):
-		return packing.Solution{}, nil, fmt.Errorf("no solution after %s", patience)
+		return packing.Solution{}, nil, ErrEndless
 	}
 }
 

@@ -141,7 +141,9 @@ func keepSmall(c *Checker, p packing.Problem, seed uint64, f Finding, dir string
 			return false
 		}
 		_, findings, err := c.Check(p, seed)
-		fault = err
+		if errors.Is(err, ErrEndless) {
+			fault = err
+		}
 		i := slices.IndexFunc(findings, func(o Finding) bool { return o.Class == f.Class })
 		if i >= 0 {
 			f = findings[i]

@@ -132,7 +132,9 @@ func paths(value any, above []any) (all [][]any) {
 		if name, ok := key.(string); !ok || !kept[name] {
 			all = append(all, path)
 		}
-		all = append(all, paths(v, path)...)
+		if key != "values" {
+			all = append(all, paths(v, path)...)
+		}
 	}
 	switch v := value.(type) {
 	case []any:

@@ -185,10 +185,13 @@ func refused(planned []binding, steps []Step, verdicts []Verdict, class, when st
 		}
 		if n++; n == 1 {
 			b := planned[slices.IndexFunc(planned, func(b binding) bool { return b.pod.ID() == s.Pod })]
-			if b.daemon && class == Unsound {
+			r := verdicts[i].Refused[s.Node]
+			switch {
+			case b.daemon && r.Plugin == "InterPodAffinity":
+				class = Unstable // somebody's anti-affinity selects a daemon: the planner does not look for that
+			case b.daemon && class == Unsound:
 				class = Daemon
 			}
-			r := verdicts[i].Refused[s.Node]
 			first = fmt.Sprintf("%s on %s, %s: %s: %s", s.Pod, s.Node, when, r.Plugin, r.Reason)
 		}
 	}
