@@ -50,7 +50,8 @@ const (
 )
 
 // Cluster observes one cluster. All reads run at once, for somebody's pods are waiting. What could not be read is named in
-// Incomplete; the error, of the first of nodes, pods and groups that is missing, says that nothing can be decided now.
+// Incomplete; the error, of the first of nodes, pods, groups and instances that is missing, says that nothing can be decided
+// now: without instances the machines of fleets would be ordered again.
 func (s Scaling) Cluster(ctx context.Context, id fleet.ClusterID, memory scaling.Memory) (scaling.Observation, error) {
 	o := scaling.Observation{Cluster: id, Memory: memory, Incomplete: map[string]string{}}
 	var workload fleet.Workload
@@ -62,7 +63,7 @@ func (s Scaling) Cluster(ctx context.Context, id fleet.ClusterID, memory scaling
 		{PartPods, true, func() (err error) { workload, err = s.Kubernetes.Workload(ctx); return err }},
 		{PartNodes, true, func() (err error) { o.Nodes, err = s.Kubernetes.Capacity(ctx); return err }},
 		{PartGroups, true, func() (err error) { o.Groups, err = s.Groups.Groups(ctx, id.Name); return err }},
-		{PartInstances, false, func() (err error) { o.Instances, err = s.Groups.Instances(ctx, id.Name); return err }},
+		{PartInstances, true, func() (err error) { o.Instances, err = s.Groups.Instances(ctx, id.Name); return err }},
 		{PartMarket, false, func() (err error) { o.Market, err = s.Market.Market(ctx); return err }},
 	}
 	errs := make([]error, len(parts))

@@ -71,7 +71,7 @@ func TestAClusterIsObservedWhole(t *testing.T) {
 }
 
 func TestWhatCannotBeReadIsNamed(t *testing.T) {
-	for part, needed := range map[string]bool{PartPods: true, PartNodes: true, PartGroups: true, PartInstances: false, PartMarket: false} {
+	for part, needed := range map[string]bool{PartPods: true, PartNodes: true, PartGroups: true, PartInstances: true, PartMarket: false} {
 		r := region{part}
 		o, err := Scaling{r, r, r}.Cluster(t.Context(), fleet.ClusterID{Region: "r", Name: "demo"}, scaling.Memory{})
 		if (err != nil) != needed || needed && (!fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), "cluster r/demo: reading its "+part)) {
