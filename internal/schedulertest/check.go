@@ -12,7 +12,7 @@ import (
 
 // What may be wrong with a solution.
 const (
-	Unsound     = "unsound"     // the filters refuse a pod on its node, though pods with topology constraints went first
+	Unsound     = "unsound"     // the filters refuse a pod on its node, and no order was found in which they do not
 	Unstable    = "unstable"    // they refuse it in another order, or once all others are bound; counted only
 	Daemon      = "daemon"      // a daemon's pod has no room on a new node
 	Alternative = "alternative" // the filters refuse a pod on an alternative machine

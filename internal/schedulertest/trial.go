@@ -64,15 +64,51 @@ func (w *trial) try(o *Oracle, orders int) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	exists, err := w.anOrder(o, request, own, verdicts[0][:len(own)])
+	if err != nil {
+		return nil, err
+	}
 	var findings []Finding
 	for i, judge := range judges {
 		for _, f := range judge(verdicts[i]) {
+			if f.Class == Unsound && exists {
+				f.Class = Unstable
+			}
 			if !slices.ContainsFunc(findings, func(o Finding) bool { return o.Class == f.Class || o.Class == Unsound }) {
 				findings = append(findings, f) // once is enough: in other orders it says the same
 			}
 		}
 	}
 	return findings, nil
+}
+
+// searches is how often anOrder tries another order.
+const searches = 5
+
+// anOrder tells whether there is an order in which everything is bound: those that got stuck go first the next time.
+func (w *trial) anOrder(o *Oracle, request Request, steps []Step, verdicts []Verdict) (bool, error) {
+	for range searches {
+		var stuck, others []Step
+		for i, s := range steps {
+			if s.Pod != "" && len(verdicts[i].Passing) == 0 {
+				stuck = append(stuck, s)
+			} else {
+				others = append(others, s)
+			}
+		}
+		if len(stuck) == 0 {
+			return true, nil
+		}
+		joins := len(w.s.New)
+		steps = slices.Concat(others[:joins], stuck, others[joins:])
+		request.Runs = []Run{{Steps: steps, Retry: true}}
+		answer, err := o.Ask(request)
+		if err != nil {
+			return false, err
+		}
+		verdicts = answer[0]
+	}
+	return !slices.ContainsFunc(verdicts, func(v Verdict) bool { return len(v.Refused) > 0 }), nil
 }
 
 // base is the world before the solution.
