@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+
 	"github.com/ekspedite/ekspedite/cmd/ekspedite/internal/scene"
 	"github.com/ekspedite/ekspedite/infra/local"
 	"github.com/ekspedite/ekspedite/infra/local/faults"
@@ -115,15 +118,41 @@ func TestDoorbell(t *testing.T) {
 	if _, err := client.Object(t.Context(), hook); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Apply(t.Context(), strings.Replace(bell, "mode: Plan", "mode: Off", 1), "bell", 5*time.Minute); err != nil {
+	byLogs := strings.NewReplacer("doorbell: Webhook", "doorbell: Logs", "accessConfig:", "cloudWatch: {clusterLogging: {enableTypes: [scheduler]}}\naccessConfig:").Replace(bell)
+	if _, err := s.Apply(t.Context(), byLogs, "bell", 5*time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.Object(t.Context(), hook); !fault.Is(err, fault.NotFound) {
-		t.Errorf("the bell is still there: %v", err)
+		t.Errorf("the webhook is still there: %v", err)
+	}
+	if rung := ringByLog(t, c); rung.Source != "logs" {
+		t.Errorf("%+v", rung)
+	}
+	if _, err := s.Apply(t.Context(), strings.Replace(byLogs, "mode: Plan", "mode: Off", 1), "bell", 5*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	filters, err := cloudwatchlogs.NewFromConfig(scene.Config(c)).DescribeSubscriptionFilters(t.Context(), &cloudwatchlogs.DescribeSubscriptionFiltersInput{LogGroupName: aws.String(logGroup)})
+	if err != nil || len(filters.SubscriptionFilters) > 0 {
+		t.Errorf("the subscription is still there: %v, %v", filters, err)
 	}
 	for _, d := range c.IAM.Denied() {
 		t.Errorf("denied: %+v", d)
 	}
+}
+
+const logGroup = "/aws/eks/bell/cluster"
+
+// ringByLog writes what kube-scheduler would have EKS write, which the embedded EKS does not do, and waits for the ring.
+func ringByLog(t *testing.T, c *local.Cloud) line {
+	t.Helper()
+	if err := c.Logs.CreateStream(logGroup, "kube-scheduler-0123"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := c.Logs.Append(logGroup, "kube-scheduler-0123", began, `"`+fleet.NoFit+`; no fit; waiting" pod="default/probe" err="0/3 nodes are available"`); err != nil {
+		t.Fatal(err)
+	}
+	return awaitLine(t, c, "DoorbellLogGroup", "rung", began)
 }
 
 // awaitBurst waits until the bell was called for the most of a burst: the scheduler's client writes 50 conditions a second.
