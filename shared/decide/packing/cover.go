@@ -107,7 +107,7 @@ func (b *bulk) shrink(n *packed) {
 			if o.price >= price {
 				break
 			}
-			if fits(b.dims, &n.used, &o.room) && b.w.withinLimits(b.opts[n.opt].opt, o.opt) {
+			if fits(b.dims, &n.used, &o.room) && (!b.limited || b.w.withinLimits(b.opts[n.opt].opt, o.opt)) {
 				n.opt, price = k, o.price
 				break
 			}
@@ -138,6 +138,20 @@ func (w *world) reserve(opt int) {
 	r.nodes--
 	r.cpu -= float64(t.Allocatable.CPU)
 	r.memory -= float64(t.Allocatable.Memory)
+}
+
+// affordable tells whether some nodes are within the limits of their pools.
+func (b *bulk) affordable(nodes []packed) bool {
+	pools := slices.Clone(b.w.pools)
+	defer func() { b.w.pools = pools }()
+	for i := range nodes {
+		opt := b.opts[nodes[i].opt].opt
+		if !b.w.may(opt) {
+			return false
+		}
+		b.w.reserve(opt)
+	}
+	return true
 }
 
 // withinLimits tells whether a node may become one of another option whatever the limits of pools.

@@ -6,8 +6,10 @@ import (
 	"slices"
 )
 
-// dissolved is how many nodes a round of improve takes apart.
-const dissolved = 24
+const (
+	dissolved = 24 // nodes that a round of improve takes apart
+	idleMost  = 60 // rounds in a row that may bring nothing
+)
 
 // gammas are ways in which scarcity may count while nodes are filled: another one gives another filling. The first is the usual.
 var gammas = [...]func(float64) float64{
@@ -25,7 +27,7 @@ func (b *bulk) improve(nodes []packed, opts []int, budget int) []packed {
 		nodes[i].worth = b.worth(&nodes[i])
 	}
 	wait := make([]int, len(b.classes))
-	for b.fill.looks < budget && len(nodes) > 1 {
+	for idle := 0; b.fill.looks < budget && len(nodes) > 1 && idle < idleMost; idle++ {
 		slices.SortFunc(nodes, func(x, y packed) int { return cmp.Compare(x.worth, y.worth) })
 		k := min(dissolved, len(nodes))
 		bad := k / 2
@@ -54,7 +56,7 @@ func (b *bulk) improve(nodes []packed, opts []int, budget int) []packed {
 			for i := range again {
 				again[i].worth = b.worth(&again[i])
 			}
-			nodes = append(again, nodes[k:]...)
+			nodes, idle = append(again, nodes[k:]...), 0
 		}
 		if b.fill.looks == looks {
 			break

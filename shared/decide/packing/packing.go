@@ -158,7 +158,13 @@ func (w *world) inBulk(classes []int, usable func(opt int) bool) (again bool) {
 	if len(b.classes) == 0 || len(b.opts) == 0 {
 		return false
 	}
+	limited := b.limited
+	b.limited = false // mostly no limit is reached, and without them nodes are chosen better
 	nodes := b.pack()
+	if limited && !b.affordable(nodes) {
+		b.limited = true
+		nodes = b.pack()
+	}
 	targets := make([]*node, len(nodes))
 	for i := range nodes {
 		targets[i] = w.add(b.opts[nodes[i].opt].opt)
