@@ -95,3 +95,9 @@ func (r *Request) addLimits(node string, limits map[string]int) {
 	}
 	r.CSINodes = append(r.CSINodes, n)
 }
+
+// Storage are the claims of pods with their volumes and classes, as a request without anything else.
+func Storage(pods []fleet.Pod) (r Request) {
+	r.addStorage(pods, map[string]bool{})
+	return r
+}
