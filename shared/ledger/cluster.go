@@ -171,7 +171,7 @@ func (l *Ledger) Clusters(ctx context.Context) ([]fleet.ClusterID, error) {
 	return ids, nil
 }
 
-// Policy is what the owner of a cluster has decided, or the default.
+// Policy is what the owner of a cluster has decided, or the default. A cluster that is to end is not scaled any more.
 func (l *Ledger) Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Policy, error) {
 	d, err := l.Desired(ctx, cluster)
 	if err != nil {
@@ -179,6 +179,9 @@ func (l *Ledger) Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Pol
 	}
 	if d.RequestID == "" {
 		return fleet.DefaultPolicy(), nil
+	}
+	if d.Delete { // pods that lose their nodes shall not get new ones
+		d.Policy.Scaling.Mode = fleet.ScalingOff
 	}
 	return d.Policy, nil
 }

@@ -54,6 +54,22 @@ func TestDesire(t *testing.T) {
 	}
 }
 
+// TestWhatIsToEndIsNotScaled: pods that lose their nodes with their cluster get no new ones.
+func TestWhatIsToEndIsNotScaled(t *testing.T) {
+	l := &Ledger{Store: &Memory{}, Now: time.Now}
+	policy := fleet.DefaultPolicy()
+	policy.Scaling.Mode = fleet.ScalingAct
+	for _, end := range []bool{false, true} {
+		d := Desired{ClusterID: demo, Policy: policy, RequestID: fmt.Sprint(end), RequestedAt: time.Now(), Delete: end}
+		if _, err := l.Desire(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := l.Policy(t.Context(), demo); err != nil || (p.Scaling.Mode == fleet.ScalingOff) != end {
+			t.Errorf("to end: %t, scaling is %s, %v", end, p.Scaling.Mode, err)
+		}
+	}
+}
+
 // TestDesireAtOnce: of many requests at once, the newest stands.
 func TestDesireAtOnce(t *testing.T) {
 	ctx := context.Background()

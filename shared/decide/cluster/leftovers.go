@@ -67,7 +67,7 @@ func (b *builder) leftovers() leftovers {
 		case "instance":
 			switch {
 			case !ofKubernetes || have.Tags["aws:autoscaling:groupName"] != "" || have.Tags["eks:eks-cluster-name"] != "": // goes with its group, or with EKS Auto Mode
-			case have.Status == "shutting-down":
+			case have.Status == "shutting-down", have.Tags[fleet.TagPool] != "": // the planner's go with the cluster that they are for
 				rest.dangling = append(rest.dangling, have)
 			default:
 				rest.block(have, "was launched from within the cluster", "delete it ("+b.advice(have, working)+"), or use --force")

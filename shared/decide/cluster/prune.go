@@ -108,6 +108,10 @@ func (b *builder) mayPrune(have fleet.Resource) bool {
 	switch have.Kind {
 	case "role", "profile": // by their path
 		return true
+	case "nodegroup":
+		if have.Tags[fleet.TagPool] != "" { // made and retired by the planner of nodes
+			return false
+		}
 	case "addon":
 		if slices.Contains(defaultAddons, have.Name) {
 			return false

@@ -53,6 +53,8 @@ func TestPrune(t *testing.T) {
 	everything.Found["podidentity/kube-system/ebs"][0].Props["ownerArn"] = "arn:addon"
 	everything.Found["role/ekspedite-old"] = []fleet.Resource{{Ref: fleet.Ref{ID: "role/ekspedite-old", Kind: "role", Name: "ekspedite-old"}, Physical: "ekspedite-old", Props: fleet.Props{"attachedPolicies": []any{"arn:p/P"}}}}
 	everything.Found["subnet/public/us-east-1z"] = []fleet.Resource{{Ref: fleet.Ref{ID: "subnet/public/us-east-1z", Kind: "subnet"}, Physical: "subnet-z", Tags: tag}}
+	everything.Found["nodegroup/general-1"] = []fleet.Resource{{Ref: fleet.Ref{ID: "nodegroup/general-1", Kind: "nodegroup", Name: "general-1"}, Physical: "general-1", Status: "ACTIVE",
+		Tags: map[string]string{fleet.TagCluster: "private", fleet.TagPool: "general"}, Props: fleet.Props{}}} // the planner of nodes retires it
 	lost := []string{"access/arn:aws:iam::123456789012:role/people", "addon/extra", "nodegroup/old", "oidc", "podidentity/shop/web", "role/ekspedite-old", "template/old"}
 
 	active, err := Decide(now, o, after, opt)

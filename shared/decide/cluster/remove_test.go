@@ -257,6 +257,20 @@ func TestGivenStays(t *testing.T) {
 	}
 }
 
+// TestPlannedMachinesGo: what the planner of nodes has launched goes with the cluster, and stands in nobody's way.
+func TestPlannedMachinesGo(t *testing.T) {
+	o := Observation{Depth: Full, Found: map[string][]fleet.Resource{}}
+	thereIs(&o, "cluster", "demo", "ACTIVE", nil)
+	thereIs(&o, "nodegroup/general-1", "general-1", "ACTIVE", nil, fleet.TagPool, "general")
+	thereIs(&o, "instance/i-1", "i-1", "running", nil, "kubernetes.io/cluster/demo", "owned", fleet.TagPool, "burst")
+	w := &doomedWorld{t: t, o: o}
+	p := w.end(1, false)
+	want := []string{"ec2:TerminateInstances instance/i-1", "eks:DeleteCluster cluster", "eks:DeleteNodegroup nodegroup/general-1"}
+	if slices.Sort(w.all); p.Outcome != OutcomeDeleted || !slices.Equal(w.all, want) {
+		t.Errorf("%s\n%v", p, w.all)
+	}
+}
+
 func TestRemovalWaitsAndGivesUp(t *testing.T) {
 	only := func(id, physical, status string, issues ...string) Observation {
 		o := Observation{Depth: Full, Found: map[string][]fleet.Resource{}, Made: map[string]fleet.Making{}, Troubles: map[string]fleet.Trouble{}}
