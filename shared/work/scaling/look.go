@@ -26,7 +26,7 @@ const (
 	again = time.Second
 	// covered: a signal that came that long before a look began was seen by it. One message stands for all signals of some
 	// seconds, the last of which came when it was delivered: at most ledger.Bell's longest pause and some clock skew later.
-	covered = 6 * time.Second
+	covered = 3 * time.Second
 	// sweeping is how often the sweep comes: looks that are due sooner are left in messages, others to it.
 	sweeping = time.Minute
 	// minutely is when a cluster is looked at again where time alone may change what is to be done: a little less than a minute,
