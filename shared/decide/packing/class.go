@@ -73,7 +73,9 @@ type index struct {
 	filters []filter
 	groups  []group
 	// on are the classes of the pods that are on each of the problem's nodes, with how many.
-	on      []map[int]int
+	on []map[int]int
+	// going are those of them that are being deleted: topology spread does not count them.
+	going   []map[int]int
 	daemons []daemon
 	keys    map[string]bool // label keys of nodes that anybody asks about
 	asked   map[string]bool // label keys of pods that any selector asks about
@@ -101,11 +103,15 @@ func newIndex(p *Problem) *index {
 		c := x.classes[x.classOf(&p.Pods[i])]
 		c.pods = append(c.pods, i)
 	}
-	x.on = make([]map[int]int, len(p.Nodes))
+	x.on, x.going = make([]map[int]int, len(p.Nodes)), make([]map[int]int, len(p.Nodes))
 	for n := range p.Nodes {
-		x.on[n] = map[int]int{}
+		x.on[n], x.going[n] = map[int]int{}, map[int]int{}
 		for i := range p.Nodes[n].Pods {
-			x.on[n][x.classOf(&p.Nodes[n].Pods[i])]++
+			c := x.classOf(&p.Nodes[n].Pods[i])
+			x.on[n][c]++
+			if p.Nodes[n].Pods[i].Deleting {
+				x.going[n][c]++
+			}
 		}
 	}
 	for i := range p.Daemons {
@@ -337,14 +343,19 @@ func (f *filter) passes(labels map[string]string, taints []fleet.Taint, name str
 	return f.wants(labels, name)
 }
 
-// wants is passes without the taints and the pin.
-func (f *filter) wants(labels map[string]string, name string) bool {
+// chooses is what the pod's own node selector and affinity say.
+func (f *filter) chooses(labels map[string]string, name string) bool {
 	for k, v := range f.selector {
 		if have, there := labels[k]; !there || have != v {
 			return false
 		}
 	}
-	if !meetsAny(f.terms, labels, name) {
+	return meetsAny(f.terms, labels, name)
+}
+
+// wants is passes without the taints and the pin.
+func (f *filter) wants(labels map[string]string, name string) bool {
+	if !f.chooses(labels, name) {
 		return false
 	}
 	for _, place := range f.places {

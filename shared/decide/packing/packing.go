@@ -43,6 +43,7 @@ func solve(p Problem) Solution {
 		}
 		w.carefully(w.inOrder(w.still(w.all()))) // who wants to be with those that matter less comes after them
 	}
+	w.settle()
 	w.rightSize()
 	w.diversify()
 	return w.solution()

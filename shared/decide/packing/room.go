@@ -78,7 +78,7 @@ func (w *world) crowdRoom(ci int, n *node) int {
 			if t.soft || w.x.groups[t.group].key != fleet.LabelHostname {
 				continue
 			}
-			rest := t.maxSkew - w.members(n, t.group)
+			rest := t.maxSkew - w.counted(n, t.group)
 			switch {
 			case c.memberOf(t.group):
 				k = min(k, max(rest, 0))

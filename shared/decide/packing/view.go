@@ -136,31 +136,33 @@ func (w *world) domains(g int, self bool, which func(*class) bool) domains {
 func (w *world) spreadView(c *class, t spreadTerm) spreadView {
 	key := w.x.groups[t.group].key
 	v := spreadView{t, domains{key, t.group, map[string]int{}, c.memberOf(t.group)}}
-	f := &w.x.filters[c.base()]
-	counts := func(labels map[string]string, taints []fleet.Taint, name string) bool {
-		for _, other := range c.terms.spread {
-			if _, there := labels[w.x.groups[other.group].key]; !there && !other.soft {
-				return false
-			}
-		}
-		if _, off := keepsOff(taints, c.tolerations); off && t.taints {
-			return false
-		}
-		return t.ignore || f.wants(labels, name)
-	}
 	if key != fleet.LabelHostname { // one node more or less decides nothing for the others where each is a domain
 		for i := range w.sigs {
-			if w.hosts(i, &c.d) && counts(w.sigs[i].labels, w.sigs[i].taints, newName) {
+			if w.hosts(i, &c.d) && w.counts(c, t, w.sigs[i].labels, w.sigs[i].taints, newName) {
 				v.count[w.sigs[i].labels[key]] += 0
 			}
 		}
 	}
 	for _, n := range w.nodes {
-		if value, ok := n.domain(key); ok && counts(n.labels, n.taints, n.name) {
-			v.count[value] += w.members(n, t.group)
+		if value, ok := n.domain(key); ok && w.counts(c, t, n.labels, n.taints, n.name) {
+			v.count[value] += w.counted(n, t.group)
 		}
 	}
 	return v
+}
+
+// counts tells whether a node of these labels, taints and name is one that a topology spread constraint looks at. Where the pod's
+// volumes are does not matter to it.
+func (w *world) counts(c *class, t spreadTerm, labels map[string]string, taints []fleet.Taint, name string) bool {
+	for _, other := range c.terms.spread {
+		if _, there := labels[w.x.groups[other.group].key]; !there && !other.soft {
+			return false
+		}
+	}
+	if _, off := keepsOff(taints, c.tolerations); off && t.taints {
+		return false
+	}
+	return t.ignore || w.x.filters[c.base()].chooses(labels, name)
 }
 
 // hosts tells whether any node of a signature is big enough for a pod.

@@ -137,6 +137,19 @@ func (w *world) members(n *node, g int) (count int) {
 	return count
 }
 
+// counted counts the pods of a group on a node as topology spread does: those that are being deleted are not.
+func (w *world) counted(n *node, g int) int {
+	count := w.members(n, g)
+	if n.option < 0 {
+		for c, k := range w.x.going[n.id] {
+			if w.x.classes[c].memberOf(g) {
+				count -= k
+			}
+		}
+	}
+	return count
+}
+
 // put puts the next k pods of a class onto a node.
 func (w *world) put(c int, n *node, k int) {
 	cls := w.x.classes[c]

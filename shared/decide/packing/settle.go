@@ -1,0 +1,181 @@
+package packing
+
+import (
+	"math"
+	"slices"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// settleRounds is how often what was taken off is placed again.
+const settleRounds = 3
+
+// settle looks at what was placed as the scheduler will. Classes are divided among domains before it is known whether there is
+// room in each; where there was none, the pods of the others are too many for their own constraint. Those are taken off and placed
+// one by one, as far as there is a place.
+func (w *world) settle() {
+	for range settleRounds {
+		if !w.takeOff() {
+			return
+		}
+		w.carefully(w.inOrder(w.still(w.all())))
+	}
+	w.takeOff()
+}
+
+// takeOff unplaces pods until all topology constraints hold, and tells whether there were any.
+func (w *world) takeOff() (any bool) {
+	counts := map[countKey]map[string]int{}
+	off := func(ci int, find func(ci int) *node) (some bool) {
+		for w.next[ci] > 0 {
+			n := find(ci)
+			if n == nil {
+				return some
+			}
+			w.unput(ci, n)
+			clear(counts)
+			some = true
+		}
+		return some
+	}
+	for again := true; again; any = any || again {
+		again = false
+		for ci, c := range w.x.classes {
+			if c.hardSpread() && off(ci, func(ci int) *node { return w.tooMany(ci, counts) }) {
+				again = true
+			}
+		}
+		for ci, c := range w.x.classes {
+			if again && len(c.terms.affinity) > 0 && off(ci, w.lonely) {
+				again = true
+			}
+		}
+	}
+	return any
+}
+
+// tooMany is a node on which a pod of a class breaks the class's own topology spread; nil if none does.
+func (w *world) tooMany(ci int, known map[countKey]map[string]int) *node {
+	c := w.x.classes[ci]
+	for _, t := range c.terms.spread {
+		key := w.x.groups[t.group].key
+		if t.soft || key == fleet.LabelHostname {
+			continue
+		}
+		id := w.keyOf(c, t)
+		count, ok := known[id]
+		if !ok {
+			count = w.settled(c, t)
+			known[id] = count
+		}
+		least, most := math.MaxInt, 0
+		for _, n := range count {
+			least, most = min(least, n), max(most, n)
+		}
+		if len(count) < t.minDomains {
+			least = 0
+		}
+		if most-least <= t.maxSkew {
+			continue
+		}
+		for _, n := range slices.Backward(w.nodes) {
+			if d, ok := n.domain(key); ok && count[d]-least > t.maxSkew && w.has(ci, n) {
+				return n
+			}
+		}
+	}
+	return nil
+}
+
+// countKey is what the counts of a topology spread constraint depend on.
+type countKey struct {
+	group, filter  int
+	ignore, taints bool
+	keys           string // of all constraints of the pod: nodes without one of them do not count
+}
+
+func (w *world) keyOf(c *class, t spreadTerm) countKey {
+	id := countKey{t.group, c.base(), t.ignore, t.taints, ""}
+	for _, o := range c.terms.spread {
+		if !o.soft {
+			id.keys += w.x.groups[o.group].key + "\x00"
+		}
+	}
+	return id
+}
+
+// settled counts a group's pods by domain as a class's constraint will: on nodes that there are or will be. Those that only are
+// counted, and have no constraint of their own, may come later.
+func (w *world) settled(c *class, t spreadTerm) map[string]int {
+	count := map[string]int{}
+	for _, n := range w.nodes {
+		d, ok := n.domain(w.x.groups[t.group].key)
+		if !ok || n.option >= 0 && len(n.on) == 0 || !w.counts(c, t, n.labels, n.taints, n.name) {
+			continue
+		}
+		count[d] += 0
+		for _, p := range n.on {
+			o := w.x.classes[p.class]
+			if !o.memberOf(t.group) {
+				continue
+			}
+			if o.hardSpread() || len(o.terms.affinity)+len(o.terms.anti) > 0 {
+				count[d] += p.n
+			} else if n.option < 0 {
+				count[d] += w.x.on[n.id][p.class]
+			}
+			if n.option < 0 {
+				count[d] -= w.x.going[n.id][p.class]
+			}
+		}
+	}
+	return count
+}
+
+// lonely is a node on which a pod of a class is without the company that it asks for, which was taken off; nil if none is.
+func (w *world) lonely(ci int) *node {
+	v := w.viewOf(ci)
+	if v.first {
+		return nil
+	}
+	for i := range v.affinity {
+		for _, n := range slices.Backward(w.nodes) {
+			if d, ok := n.domain(v.affinity[i].key); w.has(ci, n) && (!ok || v.affinity[i].count[d] == 0) {
+				return n
+			}
+		}
+	}
+	return nil
+}
+
+// has tells whether pods of a class were placed on a node. The pods of a class that was split are its parts'.
+func (w *world) has(ci int, n *node) bool {
+	return slices.ContainsFunc(n.on, func(p pile) bool { return p.class == ci }) && slices.ContainsFunc(w.x.classes[ci].pods[:w.next[ci]], func(pod int) bool { return w.at[pod] == n.id })
+}
+
+// unput takes the last pod of a class off a node that has one.
+func (w *world) unput(ci int, n *node) {
+	c, last := w.x.classes[ci], w.next[ci]-1
+	c.pods = slices.Clone(c.pods) // parts of one class share them
+	i := last
+	for w.at[c.pods[i]] != n.id {
+		i--
+	}
+	c.pods[i], c.pods[last] = c.pods[last], c.pods[i]
+	w.at[c.pods[last]] = -1
+	w.next[ci]--
+	w.unpin(ci)
+	for _, p := range n.on {
+		for _, volume := range w.x.classes[p.class].demand.Volumes {
+			w.users[volume.ID] -= p.n
+		}
+	}
+	k := slices.IndexFunc(n.on, func(p pile) bool { return p.class == ci })
+	if n.on[k].n--; n.on[k].n == 0 {
+		n.on = slices.Delete(n.on, k, k+1)
+	}
+	n.left, n.claims = n.all, nil
+	for _, p := range n.on {
+		w.load(w.x.classes[p.class], n, p.n)
+	}
+}
