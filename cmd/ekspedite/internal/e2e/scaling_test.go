@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/ekspedite/ekspedite/cmd/ekspedite/internal/scene"
 	"github.com/ekspedite/ekspedite/events"
-	"github.com/ekspedite/ekspedite/infra/local"
 	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/kube"
 )
@@ -102,7 +102,8 @@ func TestScaling(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("the cluster was at its floor %s after the load had gone", time.Since(began).Round(time.Millisecond))
-	retired(t, c)
+	retired(t, s)
+	t.Logf("its node groups were retired %s after the load had gone", time.Since(began).Round(time.Millisecond))
 	for _, name := range []string{"scaling", "interruption"} {
 		q.empty(t, "ekspedite-"+name+"-dlq", time.Second)
 	}
@@ -141,10 +142,12 @@ func agreed(t *testing.T, s *scene.Scene, v *scene.View) {
 	})
 }
 
-// retired waits until the planner has deleted the groups that it has made.
-func retired(t *testing.T, c *local.Cloud) {
+// retired waits until the planner has deleted the groups that it has made. Nobody signals that a group has been empty for long
+// enough, and sweeps of a calm cluster are minutes apart: somebody asks, as ekspedite scale now does.
+func retired(t *testing.T, s *scene.Scene) {
 	t.Helper()
-	client := eks.NewFromConfig(scene.Config(c))
+	client := eks.NewFromConfig(scene.Config(s.Cloud))
+	var asked time.Time
 	var names []string
 	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		out, err := client.ListNodegroups(t.Context(), &eks.ListNodegroupsInput{ClusterName: aws.String("surge")})
@@ -153,6 +156,16 @@ func retired(t *testing.T, c *local.Cloud) {
 		}
 		if names = out.Nodegroups; slices.Equal(names, []string{"system"}) {
 			return
+		}
+		if now := time.Now(); now.Sub(asked) > 6*time.Second {
+			asked = now
+			e, err := events.New(&events.ScalingRequested{Cluster: "surge", Source: "cli", SeenAt: now}, rand.Text(), now, s.Cloud.World.Account, s.Cloud.World.Region)
+			if err == nil {
+				err = s.Bus.Publish(t.Context(), e)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	t.Errorf("node groups that were made are still there: %v", names)
