@@ -31,13 +31,15 @@ type Run struct {
 	Retry bool   `json:"retry,omitempty"` // come back to refused bindings until nothing changes
 }
 
-// Step binds a pod, asks about one, or lets a node join or leave.
+// Step binds a pod, asks about one, lets a node join or leave, or settles.
 type Step struct {
 	Pod   string       `json:"pod,omitempty"` // namespace/name
 	Node  string       `json:"node,omitempty"`
 	Ask   bool         `json:"ask,omitempty"`
 	Join  *corev1.Node `json:"join,omitempty"`
 	Leave string       `json:"leave,omitempty"`
+	// Settle tries what was refused again before anything else.
+	Settle bool `json:"settle,omitempty"`
 }
 
 // Verdict is what the filters said to a step.

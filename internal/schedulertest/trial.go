@@ -169,8 +169,12 @@ func (w *trial) addWaiting(r *Request, bindings []binding, seen map[string]bool)
 	}
 }
 
+// bind binds one after the other. Where those without topology constraints begin, the others settle first.
 func bind(bindings []binding) (steps []Step) {
-	for _, b := range bindings {
+	for i, b := range bindings {
+		if i > 0 && constrained(bindings[i-1].pod) && !constrained(b.pod) {
+			steps = append(steps, Step{Settle: true})
+		}
 		steps = append(steps, Step{Pod: b.pod.ID(), Node: b.node})
 	}
 	return steps
@@ -179,9 +183,9 @@ func bind(bindings []binding) (steps []Step) {
 // again asks about each pod as if it came last. In the end everybody must be where he may be: the scheduler may have bound
 // them in another order, or bind one of them anew.
 func again(bindings []binding) []Step {
-	steps := bind(bindings)
-	for i := range steps {
-		steps[i].Ask = true
+	var steps []Step
+	for _, b := range bindings {
+		steps = append(steps, Step{Pod: b.pod.ID(), Node: b.node, Ask: true})
 	}
 	return steps
 }
@@ -202,6 +206,9 @@ func (w *trial) shuffled(templates []template, planned []binding, late, promised
 		slices.SortStableFunc(order, constrainedFirst)
 	}
 	binds := bind(order)
+	if !promised {
+		binds = slices.DeleteFunc(binds, func(s Step) bool { return s.Settle })
+	}
 	if !late {
 		return append(joins, binds...)
 	}

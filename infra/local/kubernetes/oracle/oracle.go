@@ -35,8 +35,8 @@ type Run struct {
 	Retry bool `json:"retry,omitempty"`
 }
 
-// Step is one of four: a pod is bound to a node (Pod and Node), the filters are asked about a pod without binding it (Pod and
-// Ask, with a Node or for all), a node joins (Join), and a node goes with all that is on it (Leave). A pod that an earlier
+// Step is one of five: a pod is bound to a node (Pod and Node), the filters are asked about a pod without binding it (Pod and
+// Ask, with a Node or for all), a node joins (Join), a node goes with all that is on it (Leave), and what was refused is tried again (Settle). A pod that an earlier
 // step has bound is asked about as if it came last: all others are where they are.
 type Step struct {
 	Pod   string   `json:"pod,omitempty"` // namespace/name
@@ -44,6 +44,8 @@ type Step struct {
 	Ask   bool     `json:"ask,omitempty"`
 	Join  *v1.Node `json:"join,omitempty"`
 	Leave string   `json:"leave,omitempty"`
+	// Settle does what Retry does, now.
+	Settle bool `json:"settle,omitempty"`
 }
 
 // Response answers a Request.

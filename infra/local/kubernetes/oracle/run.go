@@ -28,10 +28,13 @@ func (s *scheduler) run(ctx context.Context, request Request, run Run) ([]Verdic
 	verdicts := make([]Verdict, len(run.Steps))
 	var refused []int
 	for i, step := range run.Steps {
-		if step.Ask && run.Retry {
+		if step.Settle || step.Ask && run.Retry {
 			if refused, err = w.settle(ctx, run.Steps, refused, verdicts); err != nil {
 				return nil, err
 			}
+		}
+		if step.Settle {
+			continue
 		}
 		bound, err := w.step(ctx, step, &verdicts[i])
 		if err != nil {

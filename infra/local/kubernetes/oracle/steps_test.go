@@ -26,6 +26,7 @@ func TestSteps(t *testing.T) {
 			{Steps: []Step{{Pod: "default/one", Node: "a1"}, {Pod: "default/two", Node: "a1"}, {Join: node("a2")}, {Pod: "default/two", Node: "a2"},
 				{Leave: "a1"}, {Join: node("a3")}, {Pod: "default/near", Ask: true}}},
 			{Steps: []Step{{Pod: "default/two", Node: "a1"}, {Pod: "default/one", Ask: true}, {Pod: "default/one", Node: "a1", Ask: true}}},
+			{Steps: []Step{{Pod: "default/near", Node: "a1"}, {Join: node("a2")}, {Pod: "default/two", Node: "a2"}, {Settle: true}, {Pod: "default/one", Node: "a1"}}},
 			{Retry: true, Steps: []Step{{Pod: "default/near", Node: "a2"}, {Pod: "default/two", Node: "a1"}, {Join: node("a2")}, {Pod: "default/one", Node: "a1"}, {Pod: "default/one", Ask: true}}},
 		},
 	}
@@ -49,7 +50,11 @@ func TestSteps(t *testing.T) {
 	if r := got.Runs[1][2].Refused["a1"]; r.Plugin != "NodeResourcesFit" {
 		t.Errorf("asked about a1 alone: %+v", r)
 	}
-	third := got.Runs[2]
+	settled := got.Runs[2]
+	if !slices.Equal(settled[0].Passing, []string{"a1"}) || settled[4].Refused["a1"].Plugin != "NodeResourcesFit" {
+		t.Errorf("settled before one came: %+v", settled)
+	}
+	third := got.Runs[3]
 	if !slices.Equal(third[0].Passing, []string{"a2"}) {
 		t.Errorf("a pod that has nobody to be near yet is tried again: %+v", third[0])
 	}
