@@ -16,6 +16,7 @@ import (
 	"github.com/ekspedite/ekspedite/shared/decide/scaling"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/kube"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/observe"
 )
@@ -35,7 +36,7 @@ func (f *scalePlanFlags) forCluster(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	o, policy, err := observed(ctx, d, l, id)
+	o, policy, err := observed(ctx, d, l, id, f.kubeconfig)
 	if err != nil {
 		return err
 	}
@@ -54,8 +55,8 @@ func (f *scalePlanFlags) forCluster(cmd *cobra.Command) error {
 	return f.print(cmd.OutOrStdout(), v, func(w io.Writer) error { v.Text(w); return nil })
 }
 
-// observed reads all that the scaling function would, with the caller's credentials.
-func observed(ctx context.Context, d *deployment.Deployment, l *ledger.Ledger, id fleet.ClusterID) (o scaling.Observation, p fleet.ScalingPolicy, err error) {
+// observed reads all that the scaling function would, with the caller's credentials, or a kubeconfig's if one is given.
+func observed(ctx context.Context, d *deployment.Deployment, l *ledger.Ledger, id fleet.ClusterID, kubeconfig string) (o scaling.Observation, p fleet.ScalingPolicy, err error) {
 	policy, err := l.Policy(ctx, id)
 	if err != nil {
 		return o, p, err
@@ -65,8 +66,7 @@ func observed(ctx context.Context, d *deployment.Deployment, l *ledger.Ledger, i
 		return o, p, err
 	}
 	cfg := d.In(id.Region)
-	inside := &access.Directory{Describe: awscloud.NewClusters(cfg).Cluster, Token: awscloud.NewTokens(cfg, time.Now).Token, Now: time.Now}
-	client, err := inside.Client(ctx, id.Name)
+	client, err := entered(ctx, cfg, id, kubeconfig)
 	if err != nil {
 		return o, p, fmt.Errorf("cluster %s cannot be opened: %w", id, err)
 	}
@@ -75,9 +75,18 @@ func observed(ctx context.Context, d *deployment.Deployment, l *ledger.Ledger, i
 		Market: observe.NewMarket(awscloud.NewMarket(cfg, time.Now), lookedUp{l}, id.Region, time.Now),
 	}.Cluster(ctx, id, memory)
 	if fault.Is(err, fault.Denied) {
-		err = fmt.Errorf("%w\na plan needs to read what is there: your credentials need an access entry of the cluster with AmazonEKSAdminViewPolicy, and the Describe and List actions of ec2, eks, autoscaling and pricing", err)
+		err = fmt.Errorf("%w\na plan needs to read what is there: your credentials need an access entry of the cluster with AmazonEKSAdminViewPolicy (or use --kubeconfig), and the Describe and List actions of ec2, eks, autoscaling and pricing", err)
 	}
 	return o, policy.Scaling, err
+}
+
+// entered opens a cluster's API server.
+func entered(ctx context.Context, cfg awscloud.Config, id fleet.ClusterID, kubeconfig string) (*kube.Client, error) {
+	if kubeconfig != "" {
+		return kube.FromKubeconfig(kubeconfig)
+	}
+	inside := &access.Directory{Describe: awscloud.NewClusters(cfg).Cluster, Token: awscloud.NewTokens(cfg, time.Now).Token, Now: time.Now}
+	return inside.Client(ctx, id.Name)
 }
 
 // remembered is what the ledger has of a cluster's scaling.

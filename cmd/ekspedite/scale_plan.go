@@ -21,6 +21,7 @@ type scalePlanFlags struct {
 	accountFlags
 	workload, nodes, html string
 	cluster, region       string
+	kubeconfig            string
 	runs, effort          int
 	bound                 bool
 }
@@ -55,6 +56,7 @@ after.` + exits("1 it failed, or the plan broke a rule", "2 the command line or 
 	c.Flags().StringVar(&flags.workload, "workload", "", "file with a workload; - is standard input")
 	c.Flags().StringVar(&flags.cluster, "cluster", "", "name of a cluster that ekspedite manages")
 	c.Flags().StringVar(&flags.region, "region", "", "the cluster's Region, if several have one of that name")
+	c.Flags().StringVar(&flags.kubeconfig, "kubeconfig", "", "read the cluster with this file's client certificate, instead of your AWS credentials and an access entry")
 	c.Flags().StringVar(&flags.html, "html", "", "file for a page that shows the nodes before and after")
 	c.Flags().StringVar(&flags.nodes, "nodes", "", "file for the list of new nodes with their pods, as JSON (with --workload)")
 	c.Flags().IntVar(&flags.runs, "runs", 1, "how often to plan, for the figures (with --workload)")
@@ -69,6 +71,8 @@ func (f *scalePlanFlags) checkPlan() error {
 		return errors.New("name either a file by --workload or a cluster by --cluster")
 	case f.cluster != "" && (f.nodes != "" || f.runs != 1 || f.bound || f.effort != 0):
 		return errors.New("--nodes, --runs, --effort and --bound are for --workload")
+	case f.kubeconfig != "" && f.cluster == "":
+		return errors.New("--kubeconfig is for --cluster")
 	case f.runs < 1 || f.runs > 1000:
 		return fmt.Errorf("--runs %d: 1 to 1000", f.runs)
 	}
@@ -94,13 +98,16 @@ func (f *scalePlanFlags) forWorkload(cmd *cobra.Command) error {
 		r.LowerBound = workload.Bound(p)
 	}
 	r.Figures(p, s, v)
-	if len(r.Breaches) > 0 {
-		return fmt.Errorf("the plan breaks %d rules, which is a mistake of ekspedite's: do not use it, and report it with the file.\nThe first: %s", len(r.Breaches), r.Breaches[0])
-	}
 	if err := f.writeFiles(cmd, p, s, v); err != nil {
 		return err
 	}
-	return f.print(cmd.OutOrStdout(), r, func(w io.Writer) error { r.Text(w, v); return nil })
+	if err := f.print(cmd.OutOrStdout(), r, func(w io.Writer) error { r.Text(w, v); return nil }); err != nil {
+		return err
+	}
+	if len(r.Breaches) > 0 {
+		return fmt.Errorf("the plan breaks %d rules, which is a mistake of ekspedite's: do not use it, and report it with the file.\nThe first: %s", len(r.Breaches), r.Breaches[0])
+	}
+	return nil
 }
 
 // writeFiles writes what --nodes and --html ask for.

@@ -35,7 +35,7 @@ scaling:
   mode: Act
   groups: [{name: system, ignore: true}]
   pools:
-    - {name: general, like: system, minVCPUs: 4, maxVCPUs: 16, retireAfter: 5s, limits: {nodes: 200}}
+    - {name: general, like: system, capacityTypes: [Spot, OnDemand], minVCPUs: 4, maxVCPUs: 16, retireAfter: 5s, limits: {nodes: 200}}
   shrink:
     warmUp: 5s
     patienceEmpty: 3s
