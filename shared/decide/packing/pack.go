@@ -14,7 +14,7 @@ const (
 	looksEachMost   = 8
 	classesEachLook = 120 // one look more for so many classes
 	looksMin        = 40_000
-	looksMax        = 30_000_000
+	looksMax        = 25_000_000
 	// repriceShare of the budget goes into prices; what is left of it, and of patience, into improving.
 	repriceShare = 0.6
 	// A problem whose first plan was bad is worth more: a part of the budget more for each gainStep by which prices have made
