@@ -2,6 +2,7 @@ package main
 
 import (
 	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/ekspedite/ekspedite/infra/stacks"
@@ -44,8 +45,19 @@ func TestParametersTakeWhatPeopleGive(t *testing.T) {
 		{"SubnetIds", "subnet-0a1b2c3d,subnet-0a1b2c3e", true},
 		{"SecurityGroupIds", "default", false},
 	} {
-		if got := regexp.MustCompile(text(at(parameters[c.name], "AllowedPattern"))).MatchString(c.value); got != c.ok {
+		if got := takes(parameters[c.name], c.value); got != c.ok {
 			t.Errorf("%s=%s: %v", c.name, c.value, got)
 		}
 	}
+}
+
+// takes tells whether CloudFormation takes a value for a parameter.
+func takes(parameter any, value string) bool {
+	if text(at(parameter, "Type")) != "Number" {
+		return regexp.MustCompile(text(at(parameter, "AllowedPattern"))).MatchString(value)
+	}
+	n, err := strconv.ParseFloat(value, 64)
+	least, _ := at(parameter, "MinValue").(float64)
+	most, bounded := at(parameter, "MaxValue").(float64)
+	return err == nil && n >= least && bounded && n <= most
 }

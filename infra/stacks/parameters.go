@@ -63,7 +63,7 @@ func addParameters(stack awscdk.Stack) {
 	add(scalingRate, "How often the nodes of every cluster whose policy asks for scaling are looked at, in case a signal was lost", "rate(1 minute)",
 		`^(rate|cron)\(.+\)$`)
 	awscdk.NewCfnParameter(stack, jsii.String(doorbellLimit), &awscdk.CfnParameterProps{
-		Type: jsii.String("Number"), Default: jsii.String("0"), AllowedPattern: jsii.String(`^[0-9]{1,4}$`),
+		Type: jsii.String("Number"), Default: jsii.String("0"), MinValue: jsii.Number(0), MaxValue: jsii.Number(10000),
 		Description: jsii.String("How many calls of the doorbell's URL, which is public, run at once at most; 0 for as many as the account has " +
 			"room for. It is taken out of the account's concurrency, of which a new account has none to give away"),
 	})
