@@ -47,6 +47,7 @@ type bulkOption struct {
 	room  vec
 	inv   vec // 1 / room, 0 where there is none
 	price float64
+	risk  float64
 }
 
 // packed is a node that bulk has planned.
@@ -135,7 +136,7 @@ func (b *bulk) prune(usable func(opt int) bool, narrow func(*vec) vec) {
 			}) {
 				continue
 			}
-			x := bulkOption{opt: i, sig: s, room: room, price: o.price}
+			x := bulkOption{opt: i, sig: s, room: room, price: o.price, risk: o.risk}
 			for r := range b.dims {
 				if room[r] > 0 {
 					x.inv[r] = 1 / room[r]
@@ -170,7 +171,8 @@ func (b *bulk) pruneAcross() {
 			b.bySig[s] = slices.DeleteFunc(b.bySig[s], func(i int) bool {
 				o := &b.opts[i]
 				return slices.ContainsFunc(b.bySig[of], func(k int) bool {
-					return b.opts[k].price <= o.price && b.w.standsIn(b.opts[k].opt, o.opt) && fits(b.dims, &o.room, &b.opts[k].room)
+					other := &b.opts[k]
+					return (other.price < o.price || other.price == o.price && other.risk <= o.risk) && b.w.standsIn(b.opts[k].opt, o.opt) && fits(b.dims, &o.room, &other.room)
 				})
 			})
 		}

@@ -76,10 +76,22 @@ func (b *bulk) pack() (best []packed) {
 // epsilon is a price below which two plans cost the same, USD an hour.
 const epsilon = 1e-9
 
-// better tells whether a plan costs less than another one, or the same with fewer nodes.
+// better tells whether a plan costs less than another one, or the same with fewer interruptions to be expected, or with those and
+// fewer nodes.
 func (b *bulk) better(nodes, than []packed) bool {
-	x, y := b.cost(nodes), b.cost(than)
+	if x, y := b.cost(nodes), b.cost(than); x < y-epsilon || x > y+epsilon {
+		return x < y
+	}
+	x, y := b.risk(nodes), b.risk(than)
 	return x < y-epsilon || x < y+epsilon && len(nodes) < len(than)
+}
+
+// risk is how many of some nodes are likely to be taken away within the hour.
+func (b *bulk) risk(nodes []packed) (sum float64) {
+	for i := range nodes {
+		sum += b.opts[nodes[i].opt].risk
+	}
+	return sum
 }
 
 // budget is how many looks the search may take.

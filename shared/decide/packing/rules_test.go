@@ -112,7 +112,20 @@ func TestRules(t *testing.T) {
 		"refused by name":              {shop(pods("web", 1, func(p *fleet.Pod) { p.Demand.Unsupported = []string{"resourceClaims"} })...), leftOut(1, "does not handle resourceClaims")},
 		"limits of a pool":             {with(shop(pods("web", 48)...), func(p *Problem) { p.Pools[0].MaxNodes = 2 }), leftOut(16, "limit")},
 		"who matters more comes first": {with(shop(append(pods("web", 32), pods("db", 16, important)...)...), func(p *Problem) { p.Pools[0].MaxNodes = 2 }), keeps("db", 16)},
-		"a pool of greater weight":     {with(shop(pods("web", 4)...), func(p *Problem) { p.Pools = append(p.Pools, Pool{Name: "first", Machines: []int{2}, Weight: 1}) }), func(t *testing.T, _ Problem, _ Solution, at []where) { onType(t, at, "large") }},
+		"of one price the safer": {with(shop(pods("web", 8)...), func(p *Problem) {
+			for i := range p.Types {
+				for j := range p.Types[i].Offerings {
+					o := &p.Types[i].Offerings[j]
+					if o.Price = float64(i + 1); o.Capacity == fleet.Spot {
+						o.Risk = 0.05
+					}
+				}
+			}
+		}), func(t *testing.T, p Problem, s Solution, at []where) {
+			all(t, p, s, at)
+			capacity(t, at, fleet.OnDemand)
+		}},
+		"a pool of greater weight": {with(shop(pods("web", 4)...), func(p *Problem) { p.Pools = append(p.Pools, Pool{Name: "first", Machines: []int{2}, Weight: 1}) }), func(t *testing.T, _ Problem, _ Solution, at []where) { onType(t, at, "large") }},
 		"what was short comes last": {with(shop(pods("web", 4)...), shortSpot), func(t *testing.T, p Problem, s Solution, at []where) {
 			all(t, p, s, at)
 			capacity(t, at, fleet.OnDemand)
