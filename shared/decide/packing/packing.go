@@ -44,6 +44,7 @@ func solve(p Problem) Solution {
 		w.carefully(w.inOrder(w.still(w.all()))) // who wants to be with those that matter less comes after them
 	}
 	w.settle()
+	w.lastResort()
 	w.rightSize()
 	w.diversify()
 	return w.solution()

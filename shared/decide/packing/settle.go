@@ -23,6 +23,15 @@ func (w *world) settle() {
 	w.takeOff()
 }
 
+// lastResort places what is left where the scheduler would let it now, after all others, on nodes that are there: no longer with
+// a thought for domains that there could be.
+func (w *world) lastResort() {
+	w.exact = true
+	w.squeeze(w.inOrder(w.still(w.all())))
+	w.exact = false
+	w.takeOff() // one may have come in another's way
+}
+
 // takeOff unplaces pods until all topology constraints hold, and tells whether there were any.
 func (w *world) takeOff() (any bool) {
 	counts := map[countKey]map[string]int{}

@@ -47,13 +47,13 @@ func (x *index) options() (opts []option, sigs []sig) {
 	texts := make([]string, len(p.Types)) // what pods can tell types apart by
 	for t := range p.Types {
 		for _, key := range relevant {
-			value, there := p.Types[t].Labels[key], false
+			value, there := p.Types[t].Labels[key]
 			if key == fleet.LabelInstanceType {
-				value = p.Types[t].Name
-			} else if value, there = p.Types[t].Labels[key]; !there {
-				continue
+				value, there = p.Types[t].Name, true
 			}
-			texts[t] += key + "\x00" + value + "\x00"
+			if there {
+				texts[t] += key + "\x00" + value + "\x00"
+			}
 		}
 		texts[t] += p.Types[t].Arch
 	}

@@ -37,6 +37,7 @@ type domains struct {
 type spreadView struct {
 	spreadTerm
 	domains
+	exact bool // no more nodes will come
 }
 
 // viewOf counts what a class wants to know. Domains in which nodes could be added count as empty ones: they will be there.
@@ -135,8 +136,8 @@ func (w *world) domains(g int, self bool, which func(*class) bool) domains {
 
 func (w *world) spreadView(c *class, t spreadTerm) spreadView {
 	key := w.x.groups[t.group].key
-	v := spreadView{t, domains{key, t.group, map[string]int{}, c.memberOf(t.group)}}
-	if key != fleet.LabelHostname { // one node more or less decides nothing for the others where each is a domain
+	v := spreadView{t, domains{key, t.group, map[string]int{}, c.memberOf(t.group)}, w.exact}
+	if key != fleet.LabelHostname && !w.exact { // one node more or less decides nothing for the others where each is a domain
 		for i := range w.sigs {
 			if w.hosts(i, &c.d) && w.counts(c, t, w.sigs[i].labels, w.sigs[i].taints, newName) {
 				v.count[w.sigs[i].labels[key]] += 0
@@ -144,6 +145,9 @@ func (w *world) spreadView(c *class, t spreadTerm) spreadView {
 		}
 	}
 	for _, n := range w.nodes {
+		if w.exact && n.option >= 0 && len(n.on) == 0 {
+			continue // it will not be made
+		}
 		if value, ok := n.domain(key); ok && w.counts(c, t, n.labels, n.taints, n.name) {
 			v.count[value] += w.counted(n, t.group)
 		}
@@ -181,7 +185,7 @@ func (c *class) base() int {
 // least is the number of pods in the emptiest domain, as the constraint counts it. Hostnames are taken to have an empty one:
 // there may be a node more at any time.
 func (s *spreadView) least() int {
-	if s.key == fleet.LabelHostname || len(s.count) < s.minDomains {
+	if s.key == fleet.LabelHostname && !s.exact || len(s.count) < s.minDomains {
 		return 0
 	}
 	least := -1

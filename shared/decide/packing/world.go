@@ -26,22 +26,23 @@ type pile struct{ class, n int }
 
 // world is everything that is placed so far.
 type world struct {
-	x      *index
-	nodes  []*node
-	opts   []option
-	sigs   []sig
-	front  [][]int // by signature: its options but for those that another one is no dearer and no smaller than, cheapest first
-	pools  []poolRoom
-	users  map[string]int // claims with how many placed pods use them
-	at     []int          // node by pod, -1
-	next   []int          // by class: how many of its pods are placed
-	refuse []string       // by class: why the rest could not be placed
-	carry  map[int][]int  // by group: classes that keep off its members
+	x     *index
+	nodes []*node
+	opts  []option
+	sigs  []sig
+	front [][]int // by signature: its options but for those that another one is no dearer and no smaller than, cheapest first
+	pools []poolRoom
+	users map[string]int // claims with how many placed pods use them
+	at    []int          // node by pod, -1
+	next  []int          // by class: how many of its pods are placed
+	carry map[int][]int  // by group: classes that keep off its members
 	// crowd is how many members of a group that are to be spread over hosts one host may have; skew is the least maxSkew of all
 	// who want a group to be spread, over whatever.
 	crowd, skew map[int]int
 	// blunt lets pods go where they make it hard for others, who want them to be spread.
 	blunt bool
+	// exact counts the domains of nodes that are there or planned only, hosts too.
+	exact bool
 
 	known map[placesOf][]place
 	// prices are the options of each signature by price, once anybody has asked.
