@@ -33,9 +33,9 @@ const (
 	shrinkTime  = 15 * time.Second
 	// keepEach is how many small problems of a class are worth looking for.
 	keepEach = 3
-	// mostGivenUp is the share of problems with topology constraints in which the filters, asked about one pod alone, would
-	// let an unplaced one in.
-	mostGivenUp = 0.02
+	// mostCounted is the share of problems with topology constraints in which there may be a finding that is only counted: of
+	// each kind 0.7 % in 24,000 problems, and few problems may have more.
+	mostCounted = 0.03
 )
 
 func number(t *testing.T, name string, otherwise uint64) uint64 {
@@ -127,8 +127,10 @@ func TestPlacementsPassTheSchedulersFilters(t *testing.T) {
 		}
 	}
 	t.Logf("%d problems from seed %d in %s, %d with topology constraints; found: %v", seeds, first, time.Since(start).Round(time.Millisecond), topological, found)
-	if n := found[GaveUpOnTopology]; float64(n) > mostGivenUp*float64(topological)+1 {
-		t.Errorf("in %d of %d problems with topology constraints a pod was left out that the filters would let in", n, topological)
+	for _, class := range []string{GaveUpOnTopology, Unstable} {
+		if n := found[class]; float64(n) > mostCounted*float64(topological)+1 {
+			t.Errorf("%s: in %d of %d problems with topology constraints", class, n, topological)
+		}
 	}
 }
 

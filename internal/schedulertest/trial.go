@@ -64,6 +64,7 @@ func (w *trial) try(o *Oracle, orders int) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	plain := len(refused(planned, own, verdicts[0], Unsound, "")) == 0
 	exists, err := w.anOrder(o, request, own, verdicts[0][:len(own)])
 	if err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (w *trial) try(o *Oracle, orders int) ([]Finding, error) {
 	var findings []Finding
 	for i, judge := range judges {
 		for _, f := range judge(verdicts[i]) {
-			if f.Class == Unsound && exists {
+			if f.Class == Unsound && exists || f.Class == Alternative && !plain {
 				f.Class = Unstable
 			}
 			if !slices.ContainsFunc(findings, func(o Finding) bool { return o.Class == f.Class || o.Class == Unsound }) {
@@ -83,14 +84,16 @@ func (w *trial) try(o *Oracle, orders int) ([]Finding, error) {
 }
 
 // searches is how often anOrder tries another order.
-const searches = 5
+const searches = 40
 
-// anOrder tells whether there is an order in which everything is bound: those that got stuck go first the next time.
+// anOrder tells whether there is an order in which everything is bound: those that got stuck go first the next time, or, if
+// that has not helped, anywhere.
 func (w *trial) anOrder(o *Oracle, request Request, steps []Step, verdicts []Verdict) (bool, error) {
-	for range searches {
+	joins := len(w.s.New)
+	for i := range searches {
 		var stuck, others []Step
-		for i, s := range steps {
-			if s.Pod != "" && len(verdicts[i].Passing) == 0 {
+		for k, s := range steps {
+			if s.Pod != "" && len(verdicts[k].Passing) == 0 {
 				stuck = append(stuck, s)
 			} else {
 				others = append(others, s)
@@ -99,8 +102,14 @@ func (w *trial) anOrder(o *Oracle, request Request, steps []Step, verdicts []Ver
 		if len(stuck) == 0 {
 			return true, nil
 		}
-		joins := len(w.s.New)
-		steps = slices.Concat(others[:joins], stuck, others[joins:])
+		steps = others
+		for _, s := range stuck {
+			at := joins
+			if i >= searches/4 {
+				at += w.IntN(len(steps) - joins + 1)
+			}
+			steps = slices.Insert(steps, at, s)
+		}
 		request.Runs = []Run{{Steps: steps, Retry: true}}
 		answer, err := o.Ask(request)
 		if err != nil {
