@@ -27,7 +27,7 @@ const (
 )
 
 const (
-	defaultSeeds = 150
+	defaultSeeds = 800
 	// shrinkTries and shrinkTime bound the search for a small problem. A try takes 5 to 30 ms.
 	shrinkTries = 1500
 	shrinkTime  = 15 * time.Second
