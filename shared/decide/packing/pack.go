@@ -11,15 +11,16 @@ import (
 // dearer by a per cent, above them hardly cheaper.
 const (
 	looksEach       = 4
-	looksEachMost   = 8
-	classesEachLook = 120 // one look more for so many classes
+	looksEachMost   = 15
+	classesEachLook = 16   // one look for so many classes
+	looksPod        = 3000 // for each pod at most
 	looksMin        = 40_000
-	looksMax        = 25_000_000
+	looksMax        = 28_000_000
 	// repriceShare of the budget goes into prices; what is left of it, and of patience, into improving.
 	repriceShare = 0.6
 	// A problem whose first plan was bad is worth more: a part of the budget more for each gainStep by which prices have made
 	// it cheaper, gainMost parts at most.
-	gainStep, gainMost = 0.05, 1.3
+	gainStep, gainMost = 0.045, 4
 	// patience is how many prices in a row may bring nothing.
 	patience = 6
 )
@@ -103,8 +104,9 @@ func (b *bulk) budget(pods int) int {
 	case effort == 0:
 		effort = DefaultEffort
 	}
-	each := min(looksEach+len(b.classes)/classesEachLook, looksEachMost)
-	return min(max(each*pods*len(b.classes), looksMin), looksMax) / DefaultEffort * effort
+	each := min(max(len(b.classes)/classesEachLook, looksEach), looksEachMost)
+	looks := pods * min(each*len(b.classes), looksPod)
+	return min(max(looks, looksMin), looksMax) / DefaultEffort * effort
 }
 
 func (b *bulk) values(into []float64) []float64 {

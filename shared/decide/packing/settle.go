@@ -26,15 +26,19 @@ func (w *world) settle() {
 // lastResort places what is left where the scheduler would let it now, after all others, on nodes that are there: no longer with
 // a thought for domains that there could be.
 func (w *world) lastResort() {
+	left := w.still(w.all())
+	if len(left) == 0 {
+		return
+	}
 	w.exact = true
-	w.squeeze(w.inOrder(w.still(w.all())))
+	w.squeeze(w.inOrder(left))
 	w.exact = false
 	w.takeOff() // one may have come in another's way
 }
 
 // takeOff unplaces pods until all topology constraints hold, and tells whether there were any.
 func (w *world) takeOff() (any bool) {
-	counts := map[countKey]map[string]int{}
+	known := tallies{map[scope][]*node{}, map[tally]map[string]int{}}
 	off := func(ci int, find func(ci int) *node) (some bool) {
 		for w.next[ci] > 0 {
 			n := find(ci)
@@ -42,7 +46,7 @@ func (w *world) takeOff() (any bool) {
 				return some
 			}
 			w.unput(ci, n)
-			clear(counts)
+			clear(known.counts)
 			some = true
 		}
 		return some
@@ -50,7 +54,7 @@ func (w *world) takeOff() (any bool) {
 	for again := true; again; any = any || again {
 		again = false
 		for ci, c := range w.x.classes {
-			if c.hardSpread() && off(ci, func(ci int) *node { return w.tooMany(ci, counts) }) {
+			if c.hardSpread() && off(ci, func(ci int) *node { return w.tooMany(ci, known) }) {
 				again = true
 			}
 		}
@@ -64,19 +68,14 @@ func (w *world) takeOff() (any bool) {
 }
 
 // tooMany is a node on which a pod of a class breaks the class's own topology spread; nil if none does.
-func (w *world) tooMany(ci int, known map[countKey]map[string]int) *node {
+func (w *world) tooMany(ci int, known tallies) *node {
 	c := w.x.classes[ci]
 	for _, t := range c.terms.spread {
 		key := w.x.groups[t.group].key
 		if t.soft || key == fleet.LabelHostname {
 			continue
 		}
-		id := w.keyOf(c, t)
-		count, ok := known[id]
-		if !ok {
-			count = w.settled(c, t)
-			known[id] = count
-		}
+		count := w.settled(c, t, known)
 		least, most := math.MaxInt, 0
 		for _, n := range count {
 			least, most = min(least, n), max(most, n)
@@ -96,46 +95,74 @@ func (w *world) tooMany(ci int, known map[countKey]map[string]int) *node {
 	return nil
 }
 
-// countKey is what the counts of a topology spread constraint depend on.
-type countKey struct {
-	group, filter  int
+// scope is what decides which nodes a topology spread constraint looks at.
+type scope struct {
+	filter         int
 	ignore, taints bool
 	keys           string // of all constraints of the pod: nodes without one of them do not count
 }
 
-func (w *world) keyOf(c *class, t spreadTerm) countKey {
-	id := countKey{t.group, c.base(), t.ignore, t.taints, ""}
-	for _, o := range c.terms.spread {
-		if !o.soft {
-			id.keys += w.x.groups[o.group].key + "\x00"
-		}
-	}
-	return id
+// tally is a group counted within a scope.
+type tally struct {
+	scope
+	group int
+}
+
+// tallies are what is known so far: constraints of many classes look at the same nodes.
+type tallies struct {
+	nodes  map[scope][]*node
+	counts map[tally]map[string]int
 }
 
 // settled counts a group's pods by domain as a class's constraint will: on nodes that there are or will be. Those that only are
 // counted, and have no constraint of their own, may come later.
-func (w *world) settled(c *class, t spreadTerm) map[string]int {
-	count := map[string]int{}
-	for _, n := range w.nodes {
+func (w *world) settled(c *class, t spreadTerm, known tallies) map[string]int {
+	in := scope{c.base(), t.ignore, t.taints, ""}
+	for _, o := range c.terms.spread {
+		if !o.soft {
+			in.keys += w.x.groups[o.group].key + "\x00"
+		}
+	}
+	count, ok := known.counts[tally{in, t.group}]
+	if ok {
+		return count
+	}
+	nodes, ok := known.nodes[in]
+	if !ok {
+		for _, n := range w.nodes {
+			if w.counts(c, t, n.labels, n.taints, n.name) {
+				nodes = append(nodes, n)
+			}
+		}
+		known.nodes[in] = nodes
+	}
+	count = map[string]int{}
+	for _, n := range nodes {
 		d, ok := n.domain(w.x.groups[t.group].key)
-		if !ok || n.option >= 0 && len(n.on) == 0 || !w.counts(c, t, n.labels, n.taints, n.name) {
+		if !ok || n.option >= 0 && len(n.on) == 0 {
 			continue
 		}
-		count[d] += 0
-		for _, p := range n.on {
-			o := w.x.classes[p.class]
-			if !o.memberOf(t.group) {
-				continue
-			}
-			if o.hardSpread() || len(o.terms.affinity)+len(o.terms.anti) > 0 {
-				count[d] += p.n
-			} else if n.option < 0 {
-				count[d] += w.x.on[n.id][p.class]
-			}
-			if n.option < 0 {
-				count[d] -= w.x.going[n.id][p.class]
-			}
+		count[d] += w.mustCount(n, t.group)
+	}
+	known.counts[tally{in, t.group}] = count
+	return count
+}
+
+// mustCount counts the pods of a group on a node that are there when others of it come: those that are there now, without those
+// that are being deleted, and those with topology constraints of their own.
+func (w *world) mustCount(n *node, group int) (count int) {
+	for _, p := range n.on {
+		o := w.x.classes[p.class]
+		if !o.memberOf(group) {
+			continue
+		}
+		if o.hardSpread() || len(o.terms.affinity)+len(o.terms.anti) > 0 {
+			count += p.n
+		} else if n.option < 0 {
+			count += w.x.on[n.id][p.class]
+		}
+		if n.option < 0 {
+			count -= w.x.going[n.id][p.class]
 		}
 	}
 	return count
