@@ -1,6 +1,7 @@
 package packing
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -15,78 +16,99 @@ const (
 	missLimit
 )
 
+// miss is the candidate that came closest so far.
+type miss struct {
+	stage  int
+	lack   float64 // how much of what it lacks, where room is what it lacks
+	reason string
+}
+
+// note takes a candidate's miss if it is nearer; its words are only made then.
+func (m *miss) note(stage int, lack float64, words func() string) {
+	if stage > m.stage || stage == m.stage && stage == missRoom && lack < m.lack {
+		m.stage, m.lack, m.reason = stage, lack, words()
+	}
+}
+
 // nearest says which candidate came closest to taking a pod of a class, and what it lacked.
 func (w *world) nearest(ci int) string {
 	c := w.x.classes[ci]
 	if why := w.clash(c, nil); why != "" {
 		return why
 	}
-	v := w.viewOf(ci)
-	stage, reason, short := missNone, "there are no nodes, and none may be added", 0.0
-	note := func(s int, lack float64, text string) {
-		if s > stage || s == stage && s == missRoom && lack < short {
-			stage, reason, short = s, text, lack
-		}
-	}
+	v, m := w.viewOf(ci), miss{reason: "there are no nodes, and none may be added"}
 	for i := range w.opts {
-		o := &w.opts[i]
-		s := &w.sigs[o.sig]
-		what := fmt.Sprintf("a new %s (%s, %s) of pool %s", w.x.p.Types[o.typ].Name, s.zone, s.capacity, w.x.p.Pools[o.pool].Name)
-		if !s.admits(w.x, c.filter) {
-			if stage <= missFilter {
-				note(missFilter, 0, what+": "+w.x.filters[c.filter].miss(s.labels, s.taints, newName))
-			}
-			continue
-		}
-		if lack, text := w.lack(&c.d, &o.room); text != "" {
-			note(missRoom, lack, what+" is too small: "+text)
-			continue
-		}
-		if miss := v.miss(s.domain); miss != "" {
-			note(missTopology, 0, what+": "+miss)
-			continue
-		}
-		note(missLimit, 0, what+" would do, but the pool has reached its limit")
+		w.missesNew(c, v, &w.opts[i], &m)
 	}
 	for _, n := range w.nodes {
-		if n.option >= 0 {
-			continue
-		}
-		what := "node " + n.name
-		if n.closed {
-			continue
-		}
-		if !w.admits(n, c.filter) {
-			note(missFilter, 0, what+": "+w.x.filters[c.filter].miss(n.labels, n.taints, n.name))
-			continue
-		}
-		if lack, text := w.lack(w.asks(c, n), &n.left); text != "" {
-			note(missRoom, lack, what+" has no room left: "+text)
-			continue
-		}
-		if miss := w.clash(c, n); miss != "" {
-			note(missTopology, 0, what+": "+miss)
-		} else if miss := v.miss(n.domain); miss != "" {
-			note(missTopology, 0, what+": "+miss)
+		if n.option < 0 && !n.closed {
+			w.misses(c, v, n, &m)
 		}
 	}
-	return reason
+	return m.reason
 }
 
-// lack is what of a demand a room falls short of, relative to the demand, and in words; "" if it fits.
-func (w *world) lack(d, room *vec) (most float64, text string) { return lackOf(w.x.dims, d, room) }
+// missesNew notes why a new node of an option does not take a pod.
+func (w *world) missesNew(c *class, v *view, o *option, m *miss) {
+	s := &w.sigs[o.sig]
+	what := func() string {
+		return fmt.Sprintf("a new %s (%s, %s) of pool %s", w.x.p.Types[o.typ].Name, s.zone, s.capacity, w.x.p.Pools[o.pool].Name)
+	}
+	if !s.admits(w.x, c.filter) {
+		m.note(missFilter, 0, func() string {
+			return what() + ": " + w.x.filters[c.filter].miss(s.labels, s.taints, newName)
+		})
+		return
+	}
+	if worst, lack := lackOf(w.x.dims, &c.d, &o.room); worst >= 0 {
+		m.note(missRoom, lack, func() string { return what() + " is too small: " + w.x.dims.lacks(worst, &c.d, &o.room) })
+		return
+	}
+	if c.takes(s.ports) {
+		m.note(missTopology, 0, func() string { return what() + ": a DaemonSet takes one of its host ports" })
+		return
+	}
+	if why := v.miss(s.domain); why != "" {
+		m.note(missTopology, 0, func() string { return what() + ": " + why })
+		return
+	}
+	m.note(missLimit, 0, func() string { return what() + " would do, but the pool has reached its limit" })
+}
 
-func lackOf(x *dims, d, room *vec) (most float64, text string) {
-	worst := -1
+// misses notes why a node that exists does not take a pod.
+func (w *world) misses(c *class, v *view, n *node, m *miss) {
+	if !w.admits(n, c.filter) {
+		m.note(missFilter, 0, func() string {
+			return "node " + n.name + ": " + w.x.filters[c.filter].miss(n.labels, n.taints, n.name)
+		})
+		return
+	}
+	asks := w.asks(c, n)
+	if worst, lack := lackOf(w.x.dims, asks, &n.left); worst >= 0 {
+		m.note(missRoom, lack, func() string {
+			return "node " + n.name + " has no room left: " + w.x.dims.lacks(worst, asks, &n.left)
+		})
+		return
+	}
+	if why := cmp.Or(w.clash(c, n), v.miss(n.domain)); why != "" {
+		m.note(missTopology, 0, func() string { return "node " + n.name + ": " + why })
+	}
+}
+
+// lackOf is the dimension of which a room falls furthest short of a demand, and how far, as a part of the demand; -1 if it fits.
+func lackOf(x *dims, d, room *vec) (worst int, most float64) {
+	worst = -1
 	for i := range x.n {
 		if short := (d[i] - room[i]) / d[i]; d[i] > room[i] && d[i] > 0 && (worst < 0 || short > most) {
 			worst, most = i, short
 		}
 	}
-	if worst < 0 {
-		return 0, ""
-	}
-	return most, fmt.Sprintf("%s of %s are wanted, %s are there", amount(worst, d[worst]), x.name(worst), amount(worst, max(0, room[worst])))
+	return worst, most
+}
+
+// lacks says what a room falls short of in a dimension.
+func (x *dims) lacks(i int, d, room *vec) string {
+	return fmt.Sprintf("%s of %s are wanted, %s are there", amount(i, d[i]), x.name(i), amount(i, max(0, room[i])))
 }
 
 // amount prints an amount in the units in which people write it.

@@ -47,6 +47,10 @@ func solve(p Problem) Solution {
 	w.lastResort()
 	w.rightSize()
 	w.diversify()
+	if left := w.still(w.all()); len(left) > 0 {
+		w.carefully(w.inOrder(left)) // smaller nodes have left something of their pools' limits
+		w.rightSize()
+	}
 	return w.solution()
 }
 

@@ -22,8 +22,14 @@ func (w *world) holds(opt int, n *node, used *vec) bool {
 	return o.sig == w.opts[n.option].sig && fits(w.x.dims.n, used, &o.room) && w.withinLimits(n.option, opt)
 }
 
-// become makes a new node one of another option.
+// become makes a new node one of another option. What that leaves of its pool's limits others may have.
 func (w *world) become(n *node, opt int, used vec) {
+	old := &w.opts[n.option]
+	before, after, r := &w.x.p.Types[old.typ].Allocatable, &w.x.p.Types[w.opts[opt].typ].Allocatable, &w.pools[old.pool]
+	if w.opts[opt].pool == old.pool {
+		r.cpu += float64(before.CPU - after.CPU)
+		r.memory += float64(before.Memory - after.Memory)
+	}
 	n.labels, n.taints = w.sigs[w.opts[opt].sig].labels, w.sigs[w.opts[opt].sig].taints
 	n.option, n.all, n.left = opt, w.opts[opt].room, w.opts[opt].room
 	n.left.take(w.x.dims.n, &used, 1)
@@ -201,8 +207,11 @@ func (w *world) newNode(n *node) NewNode {
 	}
 	cheaper := "nothing cheaper is to be had"
 	if next >= 0 {
-		_, lacks := lackOf(w.x.dims, &used, &w.opts[next].room)
-		cheaper = "the next cheaper " + w.x.p.Types[w.opts[next].typ].Name + " has too little: " + cmp.Or(lacks, "its pool's limits")
+		what := "its pool's limits"
+		if worst, _ := lackOf(w.x.dims, &used, &w.opts[next].room); worst >= 0 {
+			what = w.x.dims.lacks(worst, &used, &w.opts[next].room)
+		}
+		cheaper = "the next cheaper " + w.x.p.Types[w.opts[next].typ].Name + " has too little: " + what
 	}
 	pods := 0
 	for _, p := range n.on {
