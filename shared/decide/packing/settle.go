@@ -39,14 +39,14 @@ func (w *world) lastResort() {
 // takeOff unplaces pods until all topology constraints hold, and tells whether there were any.
 func (w *world) takeOff() (any bool) {
 	known := tallies{map[scope][]*node{}, map[tally]map[string]int{}}
-	off := func(ci int, find func(ci int) *node) (some bool) {
+	off := func(ci int, find func(ci int) (int, *node)) (some bool) {
 		for w.next[ci] > 0 {
-			n := find(ci)
+			who, n := find(ci)
 			if n == nil {
 				return some
 			}
-			w.unput(ci, n)
-			clear(known.counts)
+			w.unput(who, n)
+			known.forget(w, who, n)
 			some = true
 		}
 		return some
@@ -54,7 +54,7 @@ func (w *world) takeOff() (any bool) {
 	for again := true; again; any = any || again {
 		again = false
 		for ci, c := range w.x.classes {
-			if c.hardSpread() && off(ci, func(ci int) *node { return w.tooMany(ci, known) }) {
+			if c.hardSpread() && off(ci, func(ci int) (int, *node) { return w.tooMany(ci, known) }) {
 				again = true
 			}
 		}
@@ -67,8 +67,9 @@ func (w *world) takeOff() (any bool) {
 	return any
 }
 
-// tooMany is a node on which a pod of a class breaks the class's own topology spread; nil if none does.
-func (w *world) tooMany(ci int, known tallies) *node {
+// tooMany is a pod, by its class and node, that has to go so that a class's topology spread holds: one of those that it counts where
+// there are too many; the node is nil if it holds.
+func (w *world) tooMany(ci int, known tallies) (int, *node) {
 	c := w.x.classes[ci]
 	for _, t := range c.terms.spread {
 		key := w.x.groups[t.group].key
@@ -88,11 +89,35 @@ func (w *world) tooMany(ci int, known tallies) *node {
 		}
 		for _, n := range slices.Backward(w.nodes) {
 			if d, ok := n.domain(key); ok && count[d]-least > t.maxSkew && w.has(ci, n) {
-				return n
+				return w.counting(ci, t.group, key, d, n)
 			}
 		}
 	}
-	return nil
+	return ci, nil
+}
+
+// counting is a pod of a group in a domain that was placed here: one of the class itself on a node, if the class is counted, and else
+// one that is. Taking off somebody who is not counted would help nobody but himself.
+func (w *world) counting(ci, group int, key, domain string, n *node) (int, *node) {
+	if w.x.classes[ci].memberOf(group) {
+		return ci, n
+	}
+	for _, o := range slices.Backward(w.nodes) {
+		if d, ok := o.domain(key); !ok || d != domain {
+			continue
+		}
+		for _, p := range o.on {
+			if w.x.classes[p.class].memberOf(group) && w.x.classes[p.class].constrained() && w.has(p.class, o) {
+				return p.class, o
+			}
+		}
+	}
+	return ci, n
+}
+
+// constrained tells whether a class has topology constraints that must hold.
+func (c *class) constrained() bool {
+	return c.hardSpread() || len(c.terms.affinity)+len(c.terms.anti) > 0
 }
 
 // scope is what decides which nodes a topology spread constraint looks at.
@@ -112,6 +137,23 @@ type tally struct {
 type tallies struct {
 	nodes  map[scope][]*node
 	counts map[tally]map[string]int
+}
+
+// forget takes a pod that was taken off out of what was counted.
+func (t tallies) forget(w *world, ci int, n *node) {
+	if len(n.on) == 0 { // its domain may have gone with it
+		clear(t.counts)
+		return
+	}
+	c := w.x.classes[ci]
+	if !c.constrained() {
+		return
+	}
+	for key, count := range t.counts {
+		if d, ok := n.domain(w.x.groups[key.group].key); ok && c.memberOf(key.group) && slices.Contains(t.nodes[key.scope], n) {
+			count[d]--
+		}
+	}
 }
 
 // settled counts a group's pods by domain as a class's constraint will: on nodes that there are or will be. Those that only are
@@ -156,7 +198,7 @@ func (w *world) mustCount(n *node, group int) (count int) {
 		if !o.memberOf(group) {
 			continue
 		}
-		if o.hardSpread() || len(o.terms.affinity)+len(o.terms.anti) > 0 {
+		if o.constrained() {
 			count += p.n
 		} else if n.option < 0 {
 			count += w.x.on[n.id][p.class]
@@ -169,19 +211,19 @@ func (w *world) mustCount(n *node, group int) (count int) {
 }
 
 // lonely is a node on which a pod of a class is without the company that it asks for, which was taken off; nil if none is.
-func (w *world) lonely(ci int) *node {
+func (w *world) lonely(ci int) (int, *node) {
 	v := w.viewOf(ci)
 	if v.first {
-		return nil
+		return ci, nil
 	}
 	for i := range v.affinity {
 		for _, n := range slices.Backward(w.nodes) {
 			if d, ok := n.domain(v.affinity[i].key); w.has(ci, n) && (!ok || v.affinity[i].count[d] == 0) {
-				return n
+				return ci, n
 			}
 		}
 	}
-	return nil
+	return ci, nil
 }
 
 // has tells whether pods of a class were placed on a node. The pods of a class that was split are its parts'.
