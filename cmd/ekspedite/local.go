@@ -74,8 +74,11 @@ func localCapacity() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "capacity --limit 0 [--type m5.large] [--zone us-east-1a] [--market spot]",
 		Short: "Limit how many instances the embedded EC2 has at once, of a type, in a zone, on a market; without these, of all",
-		Args:  cobra.NoArgs,
+		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < -1 {
+				return usageError{fmt.Errorf("--limit %d: 0 or more, or -1 for none", limit)}
+			}
 			if market != "" && market != "spot" && market != "on-demand" {
 				return usageError{fmt.Errorf("--market is spot or on-demand, not %q", market)}
 			}

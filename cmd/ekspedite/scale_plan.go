@@ -73,6 +73,8 @@ func (f *scalePlanFlags) checkPlan() error {
 		return errors.New("--nodes, --runs, --effort and --bound are for --workload")
 	case f.kubeconfig != "" && f.cluster == "":
 		return errors.New("--kubeconfig is for --cluster")
+	case f.effort < -1:
+		return fmt.Errorf("--effort %d: -1 or more", f.effort)
 	case f.runs < 1 || f.runs > 1000:
 		return fmt.Errorf("--runs %d: 1 to 1000", f.runs)
 	}

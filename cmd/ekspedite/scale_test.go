@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,7 +67,7 @@ func TestScalePlanOfWorkload(t *testing.T) {
 		pods = append(pods, n.Pods...)
 	}
 	slices.Sort(pods)
-	if len(nodes) != r.Nodes || sum-r.PricePerHour > 1e-9 || len(pods)+r.OnExistingNodes != 54 || len(slices.Compact(pods)) != len(pods) {
+	if len(nodes) != r.Nodes || math.Abs(sum-r.PricePerHour) > 1e-9 || len(pods)+r.OnExistingNodes != 54 || len(slices.Compact(pods)) != len(pods) {
 		t.Errorf("%d nodes for %v with %d pods, the report is %+v", len(nodes), sum, len(pods), r)
 	}
 	if html, err := os.ReadFile(page); err != nil || !strings.Contains(string(html), "<h1>web</h1>") {

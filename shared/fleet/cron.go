@@ -86,12 +86,15 @@ func ParseCron(text string) (Cron, error) {
 	return c, nil
 }
 
+// maxStep is the longest step that any field has room for.
+const maxStep = 59
+
 func cronItem(item string, i int) (bits uint64, err error) {
 	f, step := cronFields[i], 1
 	span, by, stepped := strings.Cut(item, "/")
 	if stepped {
-		if step, err = strconv.Atoi(by); err != nil || step < 1 {
-			return 0, fmt.Errorf("%q has no step that is a number from 1", item)
+		if step, err = strconv.Atoi(by); err != nil || step < 1 || step > maxStep {
+			return 0, fmt.Errorf("%q has no step that is a number from 1 to %d", item, maxStep)
 		}
 	}
 	from, to := f.least, f.most
@@ -180,10 +183,8 @@ func (c Cron) search(t time.Time, z TimeZone, direction int) (time.Time, bool) {
 func (c Cron) onDay(d time.Time) bool {
 	day, dow := c.day>>d.Day()&1 == 1, c.dow>>int(d.Weekday())&1 == 1
 	switch {
-	case c.anyDay:
+	case c.anyDay, c.anyDow: // also with steps: what begins with a star narrows the other, as in crontab(5)
 		return dow && day
-	case c.anyDow:
-		return day
 	}
 	return day || dow
 }

@@ -157,7 +157,8 @@ type Pod struct {
 	Deleting    bool              `json:"deleting,omitempty"` // it has a deletion timestamp
 	Mirror      bool              `json:"mirror,omitempty"`   // a static pod's image in the API
 	Tolerations []Toleration      `json:"tolerations,omitempty"`
-	// Budget is the one PodDisruptionBudget that selects the pod, as namespace/name; "" if there is none, or several.
+	// Budget is the PodDisruptionBudget that selects the pod, as namespace/name; "" if there is none. Of several, a drain has ""
+	// and a Workload their names joined by "+", as a budget that allows nothing.
 	Budget string `json:"budget,omitempty"`
 	// Scheduler is the schedulerName, "" for Kubernetes' default one. Gated: a scheduling gate holds the pod back.
 	Scheduler string `json:"scheduler,omitempty"`

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,7 +22,7 @@ type surroundings interface {
 func demandOf(p *corev1.Pod, around surroundings) (fleet.Demand, error) {
 	s := &p.Spec
 	d := fleet.Demand{
-		Requests: requests(p), NodeSelector: s.NodeSelector, HostPorts: hostPorts(s), Unsupported: unsupported(s), Spread: spread(p),
+		Requests: requests(p), NodeSelector: zoned(s.NodeSelector), HostPorts: hostPorts(s), Unsupported: unsupported(s), Spread: spread(p),
 	}
 	if err := affinities(&d, p, around); err != nil {
 		return d, err
@@ -97,7 +98,7 @@ func hostPorts(s *corev1.PodSpec) (out []fleet.HostPort) {
 func spread(p *corev1.Pod) (out []fleet.Spread) {
 	for _, c := range p.Spec.TopologySpreadConstraints {
 		s := fleet.Spread{
-			MaxSkew: int(c.MaxSkew), TopologyKey: c.TopologyKey, Soft: c.WhenUnsatisfiable == corev1.ScheduleAnyway,
+			MaxSkew: int(c.MaxSkew), TopologyKey: zoneLabel(c.TopologyKey), Soft: c.WhenUnsatisfiable == corev1.ScheduleAnyway,
 			Selector:       selector(c.LabelSelector, p.Labels, c.MatchLabelKeys, nil),
 			IgnoreAffinity: c.NodeAffinityPolicy != nil && *c.NodeAffinityPolicy == corev1.NodeInclusionPolicyIgnore,
 			HonorTaints:    c.NodeTaintsPolicy != nil && *c.NodeTaintsPolicy == corev1.NodeInclusionPolicyHonor,
@@ -168,6 +169,23 @@ func zoneLabel(key string) string {
 		return fleet.LabelZone
 	}
 	return key
+}
+
+// zoned is a node selector that speaks of zones by the well-known label. One that names two zones stays as it is: it matches nothing.
+func zoned(selector map[string]string) map[string]string {
+	out := maps.Clone(selector)
+	for key, value := range selector {
+		name := zoneLabel(key)
+		if name == key {
+			continue
+		}
+		if other, there := out[name]; there && other != value {
+			return selector
+		}
+		delete(out, key)
+		out[name] = value
+	}
+	return out
 }
 
 func podTerms(p *corev1.Pod, list []corev1.PodAffinityTerm, around surroundings) (out []fleet.PodTerm, err error) {

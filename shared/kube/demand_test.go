@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"testing"
 
@@ -31,6 +32,20 @@ const (
 )
 
 // The scheduler's own sums: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
+// TestZoneByItsOldNames: planned nodes have the well-known label only.
+func TestZoneByItsOldNames(t *testing.T) {
+	const old = "failure-domain.beta.kubernetes.io/zone"
+	for _, c := range []struct{ have, want map[string]string }{
+		{map[string]string{old: "a", "disk": "ssd"}, map[string]string{fleet.LabelZone: "a", "disk": "ssd"}},
+		{map[string]string{old: "a", fleet.LabelZone: "a"}, map[string]string{fleet.LabelZone: "a"}},
+		{map[string]string{old: "a", fleet.LabelZone: "b"}, map[string]string{old: "a", fleet.LabelZone: "b"}},
+	} {
+		if got := zoned(c.have); !maps.Equal(got, c.want) {
+			t.Errorf("%v became %v", c.have, got)
+		}
+	}
+}
+
 func TestRequestsAreTheSchedulers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		spec string

@@ -58,6 +58,18 @@ func (v value) groupsOf(p fleet.ScalingPolicy, c fleet.ClusterSpec) {
 			find(item.at("name"), p.Groups[i].Name)
 		}
 	}
+	for i, item := range v.at("windows").mappings() {
+		for j, name := range item.at("groups").items() {
+			if i < len(p.Windows) && j < len(p.Windows[i].Groups) && !isPool(p, p.Windows[i].Groups[j]) {
+				find(name, p.Windows[i].Groups[j])
+			}
+		}
+	}
+	for i, item := range v.at("reservations").mappings() {
+		if i < len(p.Reservations) && p.Reservations[i].Group != "" {
+			find(item.at("group"), p.Reservations[i].Group)
+		}
+	}
 	for i, item := range v.at("pools").mappings() {
 		if i >= len(p.Pools) || p.Pools[i].Like == "" {
 			continue
@@ -70,6 +82,10 @@ func (v value) groupsOf(p fleet.ScalingPolicy, c fleet.ClusterSpec) {
 			like.wrong("%s is one of managedNodeGroups: machines without a group are made like those of one of nodeGroups", clip(g.Name))
 		}
 	}
+}
+
+func isPool(p fleet.ScalingPolicy, name string) bool {
+	return slices.ContainsFunc(p.Pools, func(pool fleet.PoolPolicy) bool { return pool.Name == name })
 }
 
 func lineEnd(text string) string {

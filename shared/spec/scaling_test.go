@@ -73,6 +73,14 @@ func TestScalingRules(t *testing.T) {
 	if len(report.Errors) > 0 || !strings.Contains(report.String(), "the file has no node group h") || !strings.Contains(report.String(), `did you mean "shrink"`) {
 		t.Error(report)
 	}
+	_, report = Parse([]byte(minimal + managedGroup("instanceType: m5.large") + policyHead + `  pools: [{name: general, like: g}]
+  windows: [{name: night, groups: [general, wbe], size: 0, from: "0 20 * * *", until: "0 7 * * *"}]
+  reservations: [{name: show, group: bathc, nodes: 5, from: 2026-11-27T18:00:00Z, until: 2026-11-27T23:00:00Z}]
+`))
+	text := report.String()
+	if len(report.Errors) > 0 || !strings.Contains(text, "no node group wbe") || !strings.Contains(text, "no node group bathc") || strings.Contains(text, "no node group general") {
+		t.Error(report)
+	}
 }
 
 // TestScalingExample: the example says something of everything, and all of it is read.

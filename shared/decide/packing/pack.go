@@ -57,7 +57,9 @@ func (b *bulk) pack() (best []packed) {
 		if first == 0 {
 			first = b.cost(best)
 		}
-		worthIt = budget * (1 + min(gainMost, (first/b.cost(best)-1)/gainStep))
+		if now := b.cost(best); now > 0 { // it is 0 where no price is known
+			worthIt = budget * (1 + min(gainMost, (first/now-1)/gainStep))
+		}
 		if idle == patience || float64(b.fill.looks) > repriceShare*worthIt {
 			break
 		}

@@ -112,6 +112,13 @@ func TestRules(t *testing.T) {
 		"refused by name":              {shop(pods("web", 1, func(p *fleet.Pod) { p.Demand.Unsupported = []string{"resourceClaims"} })...), leftOut(1, "does not handle resourceClaims")},
 		"limits of a pool":             {with(shop(pods("web", 48)...), func(p *Problem) { p.Pools[0].MaxNodes = 2 }), leftOut(16, "limit")},
 		"who matters more comes first": {with(shop(append(pods("web", 32), pods("db", 16, important)...)...), func(p *Problem) { p.Pools[0].MaxNodes = 2 }), keeps("db", 16)},
+		"nobody knows a price": {with(shop(pods("web", 16)...), func(p *Problem) {
+			for i := range p.Types {
+				for j := range p.Types[i].Offerings {
+					p.Types[i].Offerings[j].Price = 0
+				}
+			}
+		}), all},
 		"of one price the safer": {with(shop(pods("web", 8)...), func(p *Problem) {
 			for i := range p.Types {
 				for j := range p.Types[i].Offerings {

@@ -29,7 +29,6 @@ type wish struct {
 
 type domains struct {
 	key   string
-	group int
 	count map[string]int
 	self  bool // a pod of the class counts
 }
@@ -123,7 +122,7 @@ func (n *node) count(w *world, which func(*class) bool) (count int) {
 }
 
 func (w *world) domains(g int, self bool, which func(*class) bool) domains {
-	d := domains{w.x.groups[g].key, g, map[string]int{}, self}
+	d := domains{w.x.groups[g].key, map[string]int{}, self}
 	for _, n := range w.nodes {
 		if value, ok := n.domain(d.key); ok {
 			if k := n.count(w, which); k > 0 {
@@ -136,7 +135,7 @@ func (w *world) domains(g int, self bool, which func(*class) bool) domains {
 
 func (w *world) spreadView(c *class, t spreadTerm) spreadView {
 	key := w.x.groups[t.group].key
-	v := spreadView{t, domains{key, t.group, map[string]int{}, c.memberOf(t.group)}, w.exact}
+	v := spreadView{t, domains{key, map[string]int{}, c.memberOf(t.group)}, w.exact}
 	if key != fleet.LabelHostname && !w.exact { // one node more or less decides nothing for the others where each is a domain
 		for i := range w.sigs {
 			if w.hosts(i, &c.d) && w.counts(c, t, w.sigs[i].labels, w.sigs[i].taints, newName) {

@@ -201,14 +201,10 @@ func (w *world) asks(c *class, n *node) *vec {
 // waiting is how many pods of a class are not placed yet.
 func (w *world) waiting(c int) int { return len(w.x.classes[c].pods) - w.next[c] }
 
-// add adds an empty node of an option, if its pool may have another one.
+// add adds an empty node of an option, of whose pool there may be another one.
 func (w *world) add(opt int) *node {
 	o := &w.opts[opt]
-	t := &w.x.p.Types[o.typ]
-	r := &w.pools[o.pool]
-	r.nodes--
-	r.cpu -= float64(t.Allocatable.CPU)
-	r.memory -= float64(t.Allocatable.Memory)
+	w.reserve(opt)
 	n := &node{id: len(w.nodes), name: newName + itoa(len(w.nodes)), labels: w.sigs[o.sig].labels, taints: w.sigs[o.sig].taints, all: o.room, left: o.room, option: opt}
 	w.nodes = append(w.nodes, n)
 	return n

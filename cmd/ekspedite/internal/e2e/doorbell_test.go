@@ -13,9 +13,11 @@ import (
 	"github.com/ekspedite/ekspedite/cmd/ekspedite/internal/scene"
 	"github.com/ekspedite/ekspedite/infra/local"
 	"github.com/ekspedite/ekspedite/infra/local/faults"
+	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/kube"
+	"github.com/ekspedite/ekspedite/shared/ledger"
 )
 
 // bell is a cluster without machines, whose policy asks for plans and for the bell.
@@ -96,7 +98,7 @@ func TestDoorbell(t *testing.T) {
 		if rung.Source != "webhook" {
 			t.Errorf("%+v", rung)
 		}
-		time.Sleep(11 * time.Second) // a burst is over after ten seconds without a ring: what is measured is the first of one
+		awaitQuiet(t, c) // what is measured is the first ring of a burst
 	}
 	const burst = 200
 	began := deploy(t, client, "burst", burst)
@@ -153,6 +155,26 @@ func ringByLog(t *testing.T, c *local.Cloud) line {
 		t.Fatal(err)
 	}
 	return awaitLine(t, c, "DoorbellLogGroup", "rung", began)
+}
+
+// awaitQuiet waits until the ledger says that the burst is over: for ten seconds it has had no message.
+func awaitQuiet(t *testing.T, c *local.Cloud) {
+	t.Helper()
+	table, ok := c.Stack.Find("Table")
+	if !ok {
+		t.Fatal("the template has no Table")
+	}
+	l := ledger.Ledger{Store: awscloud.NewStore(scene.Config(c), table.Ref), Now: time.Now}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		b, err := l.Bell(t.Context(), fleet.ClusterID{Region: "us-east-1", Name: "bell"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Rings > 0 && time.Since(b.Covered) > 10*time.Second {
+			return
+		}
+	}
+	t.Fatal("the bell does not fall silent")
 }
 
 // awaitBurst waits until the bell was called for the most of a burst: the scheduler's client writes 50 conditions a second.

@@ -99,6 +99,12 @@ func (c *cluster) sweep(waiting []binding, careful bool) (later []binding) {
 	return later
 }
 
+// taken is what new nodes take of their pool's limits.
+type taken struct {
+	nodes       int
+	cpu, memory int64
+}
+
 // wellFormed checks that the parts of a solution agree with each other and with the problem.
 func wellFormed(p packing.Problem, s packing.Solution) (out []Breach) {
 	wrong := func(rule, node, format string, a ...any) {
@@ -113,7 +119,7 @@ func wellFormed(p packing.Problem, s packing.Solution) (out []Breach) {
 		left[u.Pod]++
 	}
 	listed := make([]int, len(p.Pods))
-	price, perPool := 0.0, map[int]int{}
+	price, perPool := 0.0, map[int]taken{}
 	for i, n := range s.New {
 		name := newName(i)
 		if n.Pool < 0 || n.Pool >= len(p.Pools) || n.Type < 0 || n.Type >= len(p.Types) || n.Offering < 0 || n.Offering >= len(p.Types[n.Type].Offerings) {
@@ -125,7 +131,8 @@ func wellFormed(p packing.Problem, s packing.Solution) (out []Breach) {
 			wrong("node pool", name, "pool %s has no %s, %s in %s", pool.Name, p.Types[n.Type].Name, o.Capacity, o.Zone)
 		}
 		price += o.Price
-		perPool[n.Pool]++
+		room, had := p.Types[n.Type].Allocatable, perPool[n.Pool]
+		perPool[n.Pool] = taken{had.nodes + 1, had.cpu + room.CPU, had.memory + room.Memory}
 		for _, pod := range n.Pods {
 			if pod < 0 || pod >= len(p.Pods) || s.Placed[pod] != len(p.Nodes)+i {
 				wrong("every pod once", name, "lists pod %d, which is placed elsewhere", pod)
@@ -134,9 +141,13 @@ func wellFormed(p packing.Problem, s packing.Solution) (out []Breach) {
 			listed[pod]++
 		}
 	}
-	for pool, n := range perPool {
-		if most := p.Pools[pool].MaxNodes; most > 0 && n > most {
-			wrong("node pool", "", "pool %s gets %d nodes, and may get %d", p.Pools[pool].Name, n, most)
+	for i, u := range perPool {
+		pool := p.Pools[i]
+		if most := pool.MaxNodes; most > 0 && u.nodes > most {
+			wrong("node pool", "", "pool %s gets %d nodes, and may get %d", pool.Name, u.nodes, most)
+		}
+		if pool.MaxCPU > 0 && u.cpu > pool.MaxCPU || pool.MaxMemory > 0 && u.memory > pool.MaxMemory {
+			wrong("node pool", "", "pool %s gets %d thousandths of cores and %d bytes of memory, which is more than it may have", pool.Name, u.cpu, u.memory)
 		}
 	}
 	for i, at := range s.Placed {
