@@ -17,10 +17,10 @@ func (s *eksChildren) sizes(t *testing.T) {
 	groups := autoscaling.NewFromConfig(target(t, "eks").Config)
 	in := s.nodegroup("sizes")
 	in.ScalingConfig = &types.NodegroupScalingConfig{MinSize: aws.Int32(0), MaxSize: aws.Int32(3), DesiredSize: aws.Int32(0)}
-	g := s.ready(t, in)
 	if !s.embedded {
 		t.Skip("other implementations have no Auto Scaling group behind")
 	}
+	g := s.ready(t, in)
 	name := g.Resources.AutoScalingGroups[0].Name
 	resize := func(n int32) error {
 		_, err := groups.SetDesiredCapacity(ctx, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: name, DesiredCapacity: &n})

@@ -143,6 +143,7 @@ func TestLogsSubscriptionLimits(t *testing.T) {
 		"ResourceNotFoundException": put(group+"x", "one", "", c.Lambda.ARN(name)),
 		"NotImplemented":            put(group, "one", `{ $.verb = "patch" }`, c.Lambda.ARN(name)),
 		"InvalidParameterException": put(group, "one", "", c.Lambda.ARN("nobody")),
+		"501":                       put(group, "one", `"Unable to schedule" "no fit"`, c.Lambda.ARN(name)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %s, got %v", want, err)

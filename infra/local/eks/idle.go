@@ -3,6 +3,7 @@ package eks
 import (
 	"context"
 	"encoding/base64"
+	"sync"
 )
 
 // Idle launches control planes that do nothing: nobody answers at their endpoints, and their nodes are always well. It is
@@ -11,10 +12,14 @@ type Idle struct{}
 
 // Launch makes one.
 func (Idle) Launch(context.Context, Spec) (ControlPlane, error) {
-	return &idlePlane{make(chan struct{})}, nil
+	return &idlePlane{done: make(chan struct{})}, nil
 }
 
-type idlePlane struct{ done chan struct{} }
+// idlePlane may be stopped twice, as a real control plane may.
+type idlePlane struct {
+	done chan struct{}
+	once sync.Once
+}
 
 func (*idlePlane) Endpoint() string                                  { return "https://127.0.0.1:1" }
 func (*idlePlane) CAData() string                                    { return base64.StdEncoding.EncodeToString([]byte("none")) }
@@ -30,7 +35,7 @@ func (*idlePlane) Relabel(context.Context, string, NodeChange) error { return ni
 func (*idlePlane) Enforce(ctx context.Context, _ []Grant) error      { <-ctx.Done(); return ctx.Err() }
 func (*idlePlane) Apply(context.Context, []Object, string) error     { return nil }
 func (*idlePlane) Remove(context.Context, []Object) error            { return nil }
-func (p *idlePlane) Stop() error                                     { close(p.done); return nil }
+func (p *idlePlane) Stop() error                                     { p.once.Do(func() { close(p.done) }); return nil }
 func (p *idlePlane) Done() <-chan struct{}                           { return p.done }
 func (*idlePlane) Err() error                                        { return nil }
 

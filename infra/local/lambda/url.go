@@ -194,6 +194,9 @@ func answerURL(w http.ResponseWriter, payload []byte) {
 	body := payload
 	if err := json.Unmarshal(payload, &a); err != nil || a.StatusCode == 0 {
 		a = urlAnswer{StatusCode: http.StatusOK}
+	} else if a.StatusCode < 100 || a.StatusCode > 599 {
+		refuse(w, http.StatusBadGateway, "Internal Server Error")
+		return
 	} else if body = []byte(a.Body); a.Base64 {
 		if body, err = base64.StdEncoding.DecodeString(a.Body); err != nil {
 			refuse(w, http.StatusBadGateway, "Internal Server Error")

@@ -156,7 +156,7 @@ func (s *Service) describeFilters(_ context.Context, _ *wire.Call, in *subscript
 // matcher is a filter pattern: one phrase in quotes, one word, or nothing, which matches all.
 func matcher(pattern string) (func(line string) bool, error) {
 	phrase := strings.TrimSpace(pattern)
-	if inner, ok := strings.CutPrefix(phrase, `"`); ok && strings.HasSuffix(inner, `"`) && len(inner) > 0 {
+	if inner, ok := strings.CutPrefix(phrase, `"`); ok && len(inner) > 0 && strings.Index(inner, `"`) == len(inner)-1 {
 		phrase = strings.TrimSuffix(inner, `"`)
 	} else if strings.ContainsAny(phrase, ` ?-"{[%`) {
 		return nil, wire.Errf("NotImplemented", "the embedded cloud knows filter patterns of one word or one phrase in quotes, not %q", pattern).WithStatus(http.StatusNotImplemented)

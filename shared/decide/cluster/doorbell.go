@@ -69,7 +69,7 @@ func (b *builder) scaled() {
 		"roleRef":  fleet.Props{"apiGroup": group, "kind": "ClusterRole", "name": scalingName},
 		"subjects": []any{fleet.Props{"apiGroup": group, "kind": "Group", "name": ScalingGroup}},
 	})
-	if !on.On() {
+	if !on.On() && !slices.ContainsFunc(b.s.Access, func(a fleet.AccessSpec) bool { return a.Principal == on.Role }) {
 		b.gone(fleet.Ref{ID: "access/" + on.Role, Kind: "access", Name: on.Role}, func() plan.Call {
 			return b.child(plan.Delete, "access/"+on.Role, "eks:DeleteAccessEntry", "let "+last(on.Role)+" in no longer", fleet.Props{"principalArn": on.Role})
 		})

@@ -160,15 +160,20 @@ func (s *scene) comingFleet(g *group) {
 
 // comingPools adds the nodes of groups that were ordered and are not there yet.
 func (s *scene) comingPools() {
+	made := map[string]*group{} // several orders may wait for the same group
 	for _, o := range s.memory.Orders {
-		if s.orderedFrom(o) != nil || s.pool[o.Pool] == nil {
-			continue
+		g := made[o.Group]
+		if g == nil {
+			if s.orderedFrom(o) != nil || s.pool[o.Pool] == nil {
+				continue
+			}
+			g = s.pool[o.Pool].future(o)
+			made[o.Group] = g
+			s.groups, s.group[g.Name] = append(s.groups, g), g
 		}
-		g := s.pool[o.Pool].future(o)
-		s.groups, s.group[g.Name] = append(s.groups, g), g
-		for i := range o.Count {
+		for range o.Count {
 			g.size++
-			s.join(g, fmt.Sprintf("%s/%d", g.Name, i+1), o.Type, o.Zone)
+			s.join(g, fmt.Sprintf("%s/%d", g.Name, g.size), o.Type, o.Zone)
 		}
 	}
 }

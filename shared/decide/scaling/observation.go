@@ -117,6 +117,8 @@ type Swap struct {
 type Size struct {
 	Min     int `json:"min"`
 	Desired int `json:"desired"`
+	// Sent tells that its nodes have been given up once: what a window with Wake brings after that stays.
+	Sent bool `json:"sent,omitempty"`
 }
 
 // Shortage is an offering that EC2 had none of, until when that is believed.

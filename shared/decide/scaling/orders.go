@@ -206,15 +206,16 @@ func (s *scene) aim(g *group) (to, base int) {
 }
 
 // leastSize is the least size that a group has to be given, nil if the one that it has will do: a sleeping group goes below
-// its own, and gets it back.
+// its own, and gets it back as far as its greatest size, which may have been lowered meanwhile, allows.
 func (s *scene) leastSize(g *group) *int {
 	old, slept := s.memory.Slept[g.Name]
 	switch {
 	case g.asleep != "" && g.Min > g.min:
 		least := g.min
 		return &least
-	case g.asleep == "" && slept && g.Min < old.Min:
-		return &old.Min
+	case g.asleep == "" && slept && g.Min < min(old.Min, g.max):
+		least := min(old.Min, g.max)
+		return &least
 	}
 	return nil
 }

@@ -212,5 +212,8 @@ func (s *scene) stuck(p *pool, of offer) bool {
 		return false
 	}
 	g := s.group[p.groupName(of.kind, of.zone, of.spot)]
+	if g != nil && s.hopeless(g) != "" {
+		return true
+	}
 	return g != nil && (g.frozen != "" || g.size >= g.max || g.asleep != "" && !g.wakes)
 }

@@ -308,3 +308,32 @@ func TestShortagesArePlannedAround(t *testing.T) {
 		}
 	}
 }
+
+// TestLoweredWhileAsleep: a group whose greatest size was lowered in its sleep wakes as far as that allows, and forgets.
+func TestLoweredWhileAsleep(t *testing.T) {
+	w := slept(cluster(managed("web", "m5.large", 0, 0, 3)), "web", 5, 6)
+	w.carry(t, w.decide(t, noon, acting()), noon)
+	if g := w.Groups[0]; g.Min != 3 || g.Desired != 3 {
+		t.Errorf("in the morning: %+v", g)
+	}
+	if d := w.decide(t, noon.Add(time.Minute), acting()); !d.Plan.Empty() || len(d.Memory.Slept) != 0 {
+		t.Errorf("it is over: %s", d.Plan)
+	}
+}
+
+// TestWakingWindowSendsToSleepOnce: also a group whose least size has to be lowered first.
+func TestWakingWindowSendsToSleepOnce(t *testing.T) {
+	p := acting()
+	night := sized(window("night", "0 20 * * *", "0 7 * * *"), 0)
+	night.Wake = true
+	p.Windows = []fleet.ScaleWindow{night}
+	w := cluster(managed("web", "m5.large", 2, 2, 9))
+	at := noon.Add(8 * time.Hour)
+	for range 4 {
+		w.carry(t, w.decide(t, at, p), at)
+		at = at.Add(time.Minute)
+	}
+	if g := w.Groups[0]; g.Min != 0 || g.Desired != 0 {
+		t.Errorf("at night: %+v", g)
+	}
+}

@@ -80,7 +80,7 @@ func (s *scene) shareOf(p fleet.Pod) float64 {
 		return s.p.Pods.SpotShare
 	}
 	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
-	if err != nil || !strings.HasSuffix(text, "%") || n < 0 || n > 100 {
+	if err != nil || !strings.HasSuffix(text, "%") || !(n >= 0 && n <= 100) { // NaN is a number too
 		s.note("%s: annotation %s: %q must be a share like 60%%: the policy's is taken", p.ID(), fleet.AnnotationSpotShare, clip(text))
 		return s.p.Pods.SpotShare
 	}

@@ -13,12 +13,16 @@ import (
 // PodDisruptionBudgets.
 func (s *scene) sleep() {
 	for _, g := range s.groups {
-		_, slept := s.o.Memory.Slept[g.Name]
-		if g.asleep == "" || g.frozen != "" || g.wakes && slept {
+		size := s.memory.Slept[g.Name]
+		if g.asleep == "" || g.frozen != "" || g.wakes && size.Sent {
 			continue
 		}
 		if g.Min > g.min { // its least size has to be seen to be lower, or Auto Scaling would refuse
 			continue
+		}
+		if g.wakes {
+			size.Sent = true
+			s.memory.Slept[g.Name] = size
 		}
 		var awake []candidate
 		for _, n := range g.nodes {

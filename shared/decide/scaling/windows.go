@@ -82,10 +82,10 @@ func (s *scene) wake(g *group) {
 			old = Size{} // it came by demand, and comes again by demand
 		}
 		s.memory.Slept = with(s.memory.Slept, g.Name, old)
-	case g.asleep == "" && slept && g.Min >= old.Min && g.Desired >= old.Desired:
+	case g.asleep == "" && slept && g.Min >= min(old.Min, g.Max) && g.Desired >= min(old.Desired, g.Max): // which may have been lowered while it slept
 		delete(s.memory.Slept, g.Name)
 	case g.asleep == "" && slept:
-		g.min = max(g.min, old.Min)
+		g.min = max(g.min, min(old.Min, g.max))
 		g.want(min(old.Desired, g.max), "the end of its window")
 	}
 }

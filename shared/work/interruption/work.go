@@ -276,7 +276,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if o.Node != nil {
 			r.drain.Node, r.drain.NodeUID = o.Node.Name, o.Node.UID
 		}
-		if readErr != nil && o.Node == nil && p.Empty() {
+		if readErr != nil && o.Node == nil && p.Empty() && p.Outcome == "" {
 			return p, readErr // nothing could be seen: let the message come again
 		}
 		err = r.apply(ctx, nodes, p)

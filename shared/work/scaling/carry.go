@@ -151,7 +151,8 @@ func digest(d scaling.Decision, failures []events.Failure) string {
 	var said strings.Builder
 	for _, s := range d.Plan.Steps {
 		for _, a := range s.Actions {
-			fmt.Fprintln(&said, a)
+			what, _, _ := strings.Cut(a.String(), ": ") // the reason has durations in it
+			fmt.Fprintln(&said, what)
 		}
 	}
 	for _, l := range d.Explanation.Left {
