@@ -45,6 +45,7 @@ const (
 	HandlerInterruption = "interruption"
 	HandlerPipeline     = "pipeline"
 	HandlerScaling      = "scaling"
+	HandlerUpgrade      = "upgrade"
 )
 
 // Contract is everything that is agreed about one kind of event.

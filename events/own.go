@@ -198,7 +198,11 @@ const (
 	OutcomeFailed           = "Failed"
 	OutcomeSuperseded       = "Superseded" // a newer request took its place
 	OutcomeScaled           = "Scaled"     // nodes were ordered or given up
-	OutcomePlanned          = "Planned"    // they would have been, but the policy wants the plan alone
+	OutcomePlanned          = "Planned"    // something would have been done, but the plan alone was wanted
+	OutcomeUpgraded         = "Upgraded"   // or patched
+	OutcomeRolledBack       = "RolledBack" // to the version before
+	OutcomeAborted          = "Aborted"    // ended where it was, because somebody wanted that
+	OutcomeNotReady         = "NotReady"   // the readiness gate has blockers
 )
 
 // RunFinished reports what came of a run.

@@ -7,8 +7,8 @@ const (
 	docsEKS   = "https://docs.aws.amazon.com/eks/latest/userguide/"
 	docsOwn   = "events/own.go"
 	docsScale = "events/scaling.go"
+	docsUp    = "events/upgrade.go"
 	inDepth   = "the interruption function will listen when it handles interruptions in depth"
-	byUpgrade = "the upgrade function will listen"
 	byFleet   = "for the fleet's own subscribers; no function of ekspedite listens to its own reports"
 )
 
@@ -59,7 +59,7 @@ func table() []Contract {
 		contract[HealthEvent](KindHealthEvent, SourceHealth, "AWS Health Event").
 			means("something happens to resources: an instance is retired, a version leaves support",
 				"https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html").
-			samples("ec2", "eks").unmatched("EC2: " + inDepth + "; EKS lifecycle: " + byUpgrade),
+			samples("ec2", "eks").to(HandlerUpgrade, RouteRule),
 
 		// ECS and EKS
 		contract[ECSContainerInstanceStateChange](KindECSContainerInstanceStateChange, SourceECS, "ECS Container Instance State Change").
@@ -75,7 +75,7 @@ func table() []Contract {
 			"EKS Addon Creation Succeeded", "EKS Addon Creation Failed", "EKS Addon Update Succeeded", "EKS Addon Update Failed",
 			"EKS Addon Deletion Succeeded", "EKS Addon Deletion Failed", "EKS Addon Health Degraded", "EKS Addon Health Restored").
 			means("an EKS add-on changed, or could not; the payload is undocumented", "https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-eks.html").
-			samples("update-succeeded", "health-degraded").unmatched(byUpgrade),
+			samples("update-succeeded", "health-degraded").to(HandlerUpgrade, RouteRule),
 
 		// CodePipeline
 		contract[CodePipelineJob](KindCodePipelineJob, SourceCodePipeline, detailTypeJob).
@@ -122,6 +122,24 @@ func table() []Contract {
 		contract[ScalingContinuation](KindScalingContinuation, SourceEkspedite, "Scaling Continuation").
 			means("the scaling function looks at a cluster's nodes again", docsScale).
 			samples("").on(BusNone).to(HandlerScaling, RouteDirect),
+		contract[UpgradeRequested](KindUpgradeRequested, SourceEkspedite, "Upgrade Requested").
+			means("somebody, or a rollout, wants a cluster to be brought to a version, or patched", docsUp).
+			samples("", "patch").on(BusEkspedite).to(HandlerUpgrade, RouteRule),
+		contract[UpgradeControlRequested](KindUpgradeControlRequested, SourceEkspedite, "Upgrade Control Requested").
+			means("somebody wants an upgrade halted, resumed, rolled back …, or the fleet frozen", docsUp).
+			samples("", "freeze", "skip").on(BusEkspedite).to(HandlerUpgrade, RouteRule),
+		contract[UpgradeSweepRequested](KindUpgradeSweepRequested, SourceEkspedite, "Upgrade Sweep Requested").
+			means("it is time to see whose maintenance is due", docsUp).
+			samples("").on(BusNone).to(HandlerUpgrade, RouteSchedule),
+		contract[UpgradeContinuation](KindUpgradeContinuation, SourceEkspedite, "Upgrade Continuation").
+			means("the upgrade function looks at a cluster again", docsUp).
+			samples("").on(BusNone).to(HandlerUpgrade, RouteDirect),
+		contract[RolloutRequested](KindRolloutRequested, SourceEkspedite, "Rollout Requested").
+			means("somebody wants the fleet, or one ring of it, brought to a version", docsUp).
+			samples("", "ring").on(BusEkspedite).to(HandlerUpgrade, RouteRule),
+		contract[RolloutContinuation](KindRolloutContinuation, SourceEkspedite, "Rollout Continuation").
+			means("the upgrade function looks at a rollout again", docsUp).
+			samples("").on(BusNone).to(HandlerUpgrade, RouteDirect),
 		contract[RunFinished](KindRunFinished, SourceEkspedite, "Run Finished").
 			means("what came of a run", docsOwn).
 			samples("", "failed").on(BusEkspedite).unmatched(byFleet),

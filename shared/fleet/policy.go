@@ -7,6 +7,7 @@ import "time"
 type Policy struct {
 	Interruption InterruptionPolicy `json:"interruption"`
 	Scaling      ScalingPolicy      `json:"scaling"`
+	Upgrade      UpgradePolicy      `json:"upgrade"`
 }
 
 // RebalanceAction is what a rebalance recommendation leads to.
@@ -36,5 +37,5 @@ func DefaultPolicy() Policy {
 		Rebalance:       RebalanceIgnore,
 		ReplaceCapacity: true,
 		ForceMargin:     5 * time.Second,
-	}, Scaling: DefaultScalingPolicy()}
+	}, Scaling: DefaultScalingPolicy(), Upgrade: DefaultUpgradePolicy()}
 }

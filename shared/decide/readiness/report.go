@@ -1,0 +1,83 @@
+// Package readiness is the gate before an upgrade: a catalogue of checks, each a small pure function over what was observed.
+package readiness
+
+import (
+	"time"
+
+	"github.com/ekspedite/ekspedite/shared/fleet"
+)
+
+// Severity is what a finding means for the upgrade.
+type Severity string
+
+// The severities.
+const (
+	Block Severity = "Block" // the upgrade would break something, or fail on the way
+	Warn  Severity = "Warn"
+	Info  Severity = "Info"
+)
+
+// Status is what came of a check.
+type Status string
+
+// The statuses. What could not be read is Unknown, which of a check that blocks is no pass.
+const (
+	Pass    Status = "Pass"
+	Fail    Status = "Fail"
+	Unknown Status = "Unknown"
+	Waived  Status = "Waived" // it failed, and the policy lets it pass for a time
+)
+
+// Finding is what came of one check.
+type Finding struct {
+	ID       string   `json:"id"` // "WL01"
+	Title    string   `json:"title"`
+	Severity Severity `json:"severity"`
+	Status   Status   `json:"status"`
+	// Read is what the check looked at: "PodDisruptionBudgets, pods".
+	Read string `json:"read"`
+	// Text is the verdict in a sentence; Evidence the objects that it is about, sorted: "default/web".
+	Text     string   `json:"text"`
+	Evidence []string `json:"evidence,omitempty"`
+	// Remedy is what to do, as commands to copy where there are such.
+	Remedy string `json:"remedy,omitempty"`
+	// Waiver says who let it pass, why and until when.
+	Waiver string `json:"waiver,omitempty"`
+}
+
+// Blocks tells whether the finding stops the upgrade.
+func (f Finding) Blocks() bool {
+	return f.Severity == Block && (f.Status == Fail || f.Status == Unknown)
+}
+
+// Report is what came of all checks on one cluster.
+type Report struct {
+	Cluster  fleet.ClusterID `json:"cluster"`
+	From     fleet.Minor     `json:"from"`
+	To       fleet.Minor     `json:"to"`
+	At       time.Time       `json:"at"`
+	Findings []Finding       `json:"findings"`
+	Support  Support         `json:"support"`
+}
+
+// Support is the dates and the money of the version of now.
+type Support struct {
+	Status           fleet.SupportStatus `json:"status,omitempty"`
+	StandardEnds     time.Time           `json:"standardEnds,omitzero"`
+	ExtendedEnds     time.Time           `json:"extendedEnds,omitzero"`
+	ExtendedPerMonth float64             `json:"extendedPerMonth"` // USD, once standard support has ended
+	PaidSoFar        float64             `json:"paidSoFar"`        // USD for extended support since it began, or since the cluster was made
+}
+
+// Blockers are the findings that stop the upgrade.
+func (r Report) Blockers() (out []Finding) {
+	for _, f := range r.Findings {
+		if f.Blocks() {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Ready tells whether nothing stops the upgrade.
+func (r Report) Ready() bool { return len(r.Blockers()) == 0 }
