@@ -26,7 +26,7 @@ type Automation struct {
 	Stack                 awscdk.Stack
 	Bus                   awsevents.EventBus
 	Cluster, Interruption *constructs.Worker
-	Scaling               *constructs.Worker
+	Scaling, Upgrade      *constructs.Worker
 	Doorbell              *constructs.Called
 	Pipeline              *constructs.Invoked
 }
@@ -93,6 +93,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 
 	scaled := newScaling(stack, bus, code, network, environment(nil))
 	rung := newDoorbell(stack, code, props.Ledger, scaled)
+	upgraded := newUpgrade(stack, bus, code, network, environment(nil))
 
 	applied := constructs.NewWorker(stack, constructs.WorkerProps{
 		FunctionProps: constructs.FunctionProps{
@@ -109,6 +110,8 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 				"EKSPEDITE_INTERRUPTION_ROLE_ARN": interrupted.Role.RoleArn(),
 				// The one that it lets read what nodes are planned from, and where clusters ring.
 				"EKSPEDITE_SCALING_ROLE_ARN": scaled.Role.RoleArn(),
+				// The one that it lets read what the readiness checks are made on.
+				"EKSPEDITE_UPGRADE_ROLE_ARN": upgraded.Role.RoleArn(),
 				"EKSPEDITE_DOORBELL_URL":     rung.URL,
 				"EKSPEDITE_DOORBELL_ARN":     rung.Function.Function.FunctionArn(),
 				"EKSPEDITE_IN_VPC":           network.Attached,
@@ -147,6 +150,8 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		Input:       sweepInput(events.KindScalingSweepRequested),
 	})
 
+	upgradeScheduler := everyUpgrade(upgraded)
+
 	staged := constructs.NewInvoked(stack, constructs.InvokedProps{
 		FunctionProps: constructs.FunctionProps{
 			Name:        pipeline,
@@ -169,9 +174,12 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
 	scaled.Allow(workerGrants(scaled, props.Ledger, bus)...)
 	allowScaling(scaled, props.Ledger)
+	upgraded.Allow(workerGrants(upgraded, props.Ledger, bus)...)
+	allowUpgrade(upgraded, props.Ledger)
 	rung.Allow(doorbellGrants(rung, props.Ledger, scaled)...)
 	allowCluster(applied, props.Ledger, props.Specs, *interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *staged.Role.RoleArn(),
-		*scheduler.RoleArn(), *scaled.Role.RoleArn(), *rung.Role.RoleArn(), *scalingScheduler.RoleArn())
+		*scheduler.RoleArn(), *scaled.Role.RoleArn(), *rung.Role.RoleArn(), *scalingScheduler.RoleArn(),
+		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn())
 	staged.Allow(pipelineGrants(staged, props.Ledger, props.Specs, bus)...)
 
 	// For people, and for whoever starts the embedded cloud.
@@ -184,8 +192,10 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	output(stack, "PipelineDLQUrl", "", staged.DeadLetters.QueueUrl())
 	output(stack, "ScalingQueueUrl", "", scaled.Queue.QueueUrl())
 	output(stack, "ScalingDLQUrl", "", scaled.DeadLetters.QueueUrl())
+	output(stack, "UpgradeQueueUrl", "", upgraded.Queue.QueueUrl())
+	output(stack, "UpgradeDLQUrl", "", upgraded.DeadLetters.QueueUrl())
 	output(stack, "DoorbellUrl", "Where clusters ring when pods find no node, each with a path of its own", rung.URL)
-	return Automation{Stack: stack, Bus: bus, Cluster: applied, Interruption: interrupted, Scaling: scaled, Doorbell: rung, Pipeline: staged}
+	return Automation{Stack: stack, Bus: bus, Cluster: applied, Interruption: interrupted, Scaling: scaled, Upgrade: upgraded, Doorbell: rung, Pipeline: staged}
 }
 
 // interruptionSignals are what AWS says about machines, on the account's default bus.

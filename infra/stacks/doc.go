@@ -22,5 +22,6 @@ const (
 	interruption = events.HandlerInterruption
 	pipeline     = events.HandlerPipeline
 	scaling      = events.HandlerScaling
+	upgrade      = events.HandlerUpgrade
 	doorbell     = "doorbell" // handles no event: it is called
 )

@@ -15,6 +15,7 @@ const (
 	roleBoundary   = "RoleBoundary"
 	sweepRate      = "SweepRate"
 	scalingRate    = "ScalingSweepRate"
+	upgradeRate    = "UpgradeSweepRate"
 	doorbellLimit  = "DoorbellConcurrency"
 )
 
@@ -61,6 +62,8 @@ func addParameters(stack awscdk.Stack) {
 	add(sweepRate, "How often every cluster is looked at, in case somebody has changed it, or an event about it was lost", "rate(15 minutes)",
 		`^(rate|cron)\(.+\)$`)
 	add(scalingRate, "How often the nodes of every cluster whose policy asks for scaling are looked at, in case a signal was lost", "rate(1 minute)",
+		`^(rate|cron)\(.+\)$`)
+	add(upgradeRate, "How often it is looked whether the maintenance of any cluster is due, and whether an upgrade stands still", "rate(5 minutes)",
 		`^(rate|cron)\(.+\)$`)
 	awscdk.NewCfnParameter(stack, jsii.String(doorbellLimit), &awscdk.CfnParameterProps{
 		Type: jsii.String("Number"), Default: jsii.String("0"), MinValue: jsii.Number(0), MaxValue: jsii.Number(10000),

@@ -183,6 +183,9 @@ func (l *Ledger) Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Pol
 	if d.Delete { // pods that lose their nodes shall not get new ones
 		d.Policy.Scaling.Mode = fleet.ScalingOff
 	}
+	if d.Policy.Upgrade.Mode == "" { // it was asked for before there were upgrades
+		d.Policy.Upgrade = fleet.DefaultUpgradePolicy()
+	}
 	return d.Policy, nil
 }
 

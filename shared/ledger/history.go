@@ -28,10 +28,12 @@ const (
 )
 
 // Tell adds a line to the run, and drops the oldest when there are too many.
-func (r *ClusterRun) Tell(l Line) {
+func (r *ClusterRun) Tell(l Line) { r.Lines = tell(r.Lines, l) }
+
+func tell(lines []Line, l Line) []Line {
 	l.N = 1
-	if n := len(r.Lines); n > 0 {
-		l.N = r.Lines[n-1].N + 1
+	if n := len(lines); n > 0 {
+		l.N = lines[n-1].N + 1
 	}
 	if len(l.Detail) > maxDetail {
 		end := maxDetail
@@ -40,7 +42,7 @@ func (r *ClusterRun) Tell(l Line) {
 		}
 		l.Detail = l.Detail[:end] + "…"
 	}
-	r.Lines = append(slices.Clip(r.Lines[max(0, len(r.Lines)-maxLines+1):]), l)
+	return append(slices.Clip(lines[max(0, len(lines)-maxLines+1):]), l)
 }
 
 // histories is the partition in which there is one small document for each cluster that a run was recorded of. Clusters has

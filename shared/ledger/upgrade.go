@@ -38,6 +38,17 @@ type Upgrade struct {
 	Lines  []Line          `json:"lines,omitempty"`
 	Looks  int             `json:"looks"`
 	LookAt time.Time       `json:"lookAt,omitzero"` // when the next look is due
+	// Left: the next look is left to the sweep, because it is further away than a message can wait.
+	Left bool `json:"left,omitempty"`
+	// Writes counts the calls that changed something.
+	Writes    int       `json:"writes,omitempty"`
+	EventTime time.Time `json:"eventTime,omitzero"`
+	// Fence is the token of the lease under which a look wrote it last. Commands come in without a lease, and leave it.
+	Fence int64 `json:"fence,omitempty"`
+	// Past are the ids of runs before this one, newest last: a request that is delivered again begins nothing.
+	Past []string `json:"past,omitempty"`
+	// CheckedAt is when somebody last looked whether maintenance is due. It stays from run to run.
+	CheckedAt time.Time `json:"checkedAt,omitzero"`
 
 	version int64
 }
