@@ -118,7 +118,7 @@ func (s *scene) orderProgress() []progress {
 		for i, o := range s.memory.Orders {
 			// Times in the API have whole seconds.
 			if g == nil || s.orderedFrom(o) != g || n.Created.Before(o.At.Truncate(time.Second)) || out[i].registered == o.Count ||
-				o.Type != "" && o.Type != n.Labels[fleet.LabelInstanceType] || o.Zone != "" && o.Zone != n.Labels[fleet.LabelZone] {
+				!o.is(n.Labels[fleet.LabelInstanceType]) || o.Zone != "" && o.Zone != n.Labels[fleet.LabelZone] {
 				continue
 			}
 			out[i].registered++
@@ -147,13 +147,16 @@ func (s *scene) unseen(g *group) int {
 
 // comingFleet adds machines that EC2 was asked for and does not show yet.
 func (s *scene) comingFleet(g *group) {
-	for i := range s.unseen(g) {
-		for _, o := range s.memory.Orders {
-			if s.orderedFrom(o) == g {
-				g.size++
-				s.join(g, fmt.Sprintf("%s/%d", g.Name, i+1), o.Type, o.Zone)
-				break
-			}
+	unseen := s.unseen(g)
+	for i, o := range s.memory.Orders {
+		if s.orderedFrom(o) != g || s.now.Sub(o.At) > settle {
+			continue
+		}
+		for range min(unseen, o.Count-s.progress[i].registered) {
+			unseen--
+			g.size++
+			// Of several types that would do, the first is the one that was planned with.
+			s.join(g, fmt.Sprintf("%s/%d", g.Name, unseen+1), o.types()[0], o.Zone)
 		}
 	}
 }
@@ -173,7 +176,7 @@ func (s *scene) comingPools() {
 		}
 		for range o.Count {
 			g.size++
-			s.join(g, fmt.Sprintf("%s/%d", g.Name, g.size), o.Type, o.Zone)
+			s.join(g, fmt.Sprintf("%s/%d", g.Name, g.size), o.types()[0], o.Zone)
 		}
 	}
 }
@@ -210,9 +213,11 @@ func (s *scene) blameTimeout(o Order) {
 	if g == nil || len(g.Troubles) > 0 {
 		return
 	}
-	t := GroupTrouble{At: o.At.Add(s.p.Launch.Timeout), Code: codeTimeout, Type: o.Type, Zone: o.Zone}
 	blamed := g.Group
-	blamed.Troubles = []GroupTrouble{t}
+	blamed.Troubles = nil
+	for _, kind := range o.types() {
+		blamed.Troubles = append(blamed.Troubles, GroupTrouble{At: o.At.Add(s.p.Launch.Timeout), Code: codeTimeout, Type: kind, Zone: o.Zone})
+	}
 	s.memory = s.memory.Learn(s.now, blamed, s.p.Launch)
 }
 

@@ -4,6 +4,8 @@
 package scaling
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -138,7 +140,7 @@ type Shortage struct {
 // Order is capacity that was asked for.
 type Order struct {
 	Group string    `json:"group"`
-	Type  string    `json:"type,omitempty"` // "" where the group chooses
+	Type  string    `json:"type,omitempty"` // several with | between them where EC2 chooses, "" where the group does
 	Zone  string    `json:"zone,omitempty"`
 	Spot  bool      `json:"spot,omitempty"`
 	Count int       `json:"count"`
@@ -149,6 +151,11 @@ type Order struct {
 	// Pods are those that it was ordered for, namespace/name, some of them: for reports.
 	Pods []string `json:"pods,omitempty"`
 }
+
+// is tells whether a machine of the type may be one that was ordered.
+func (o Order) is(kind string) bool { return o.Type == "" || slices.Contains(o.types(), kind) }
+
+func (o Order) types() []string { return strings.Split(o.Type, "|") }
 
 // Removal is a node that was given to the interruption function to drain and remove.
 type Removal struct {

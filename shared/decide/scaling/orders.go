@@ -119,11 +119,7 @@ func (s *scene) wish(p *pool, name string, w *wish) {
 		kinds := append([]string{w.kind}, w.also...)
 		in := s.launch(p, kinds, w.zone, w.spot, w.count, w.pods)
 		s.creates = append(s.creates, plan.LaunchFleet{Pool: p.Name, Count: w.count, Why: w.why(), Input: in})
-		kind := w.kind
-		if len(w.also) > 0 {
-			kind = ""
-		}
-		s.remembered(Order{Group: p.Name, Pool: p.Name, Type: kind, Zone: w.zone, Spot: w.spot, Count: w.count, Pods: w.pods, Token: fleet.Text(in, "clientToken")})
+		s.remembered(Order{Group: p.Name, Pool: p.Name, Type: strings.Join(kinds, "|"), Zone: w.zone, Spot: w.spot, Count: w.count, Pods: w.pods, Token: fleet.Text(in, "clientToken")})
 		return
 	}
 	if g := s.group[name]; g != nil {

@@ -208,7 +208,7 @@ func (p *pool) nodeTaints() []fleet.Taint {
 // future is the group that an order's machines will come to.
 func (p *pool) future(o Order) *group {
 	g := &group{pool: p, frozen: "it is being created", Group: Group{
-		Name: o.Group, Kind: Managed, Pool: p.Name, Types: []string{o.Type}, Zones: []string{o.Zone}, Spot: o.Spot,
+		Name: o.Group, Kind: Managed, Pool: p.Name, Types: o.types()[:1], Zones: []string{o.Zone}, Spot: o.Spot,
 		Taints: p.nodeTaints(), Max: maxGroupNodes, Status: "CREATING",
 	}}
 	if p.Mode == fleet.PoolFleet {

@@ -337,3 +337,39 @@ func TestWakingWindowSendsToSleepOnce(t *testing.T) {
 		t.Errorf("at night: %+v", g)
 	}
 }
+
+// TestFleetInFlightIsCounted: machines that EC2 was asked for a second ago, of whichever of several types it chooses, are not asked
+// for again, whatever orders there are beside.
+func TestFleetInFlightIsCounted(t *testing.T) {
+	pool := fleet.DefaultPool()
+	pool.Name, pool.Like, pool.Mode, pool.Types = "general", "base", fleet.PoolFleet, []string{"m5.large", "m5.xlarge"}
+	p := acting()
+	p.Pools = []fleet.PoolPolicy{pool}
+	base := managed("base", "m5.large", 1, 1, 1)
+	selfManaged(&base)
+	w := cluster(base).pods(pods("web", 4, 1800, 512)...)
+	first := w.decide(t, noon, p)
+	asked := 0
+	for _, a := range actions[plan.LaunchFleet](first) {
+		asked += a.Count
+	}
+	if asked == 0 {
+		t.Fatalf("nothing was asked for: %s", first.Plan)
+	}
+	for name, kinds := range map[string]string{"one type": "m5.large", "several types": "m5.large|m5.xlarge"} {
+		w.Memory = first.Memory
+		w.Memory.Orders = []Order{
+			{Group: "general", Pool: "general", Type: kinds, Zone: "us-east-1a", Count: 1, At: noon, Token: "a"},
+			{Group: "general", Pool: "general", Type: kinds, Zone: "us-east-1b", Count: 3, At: noon, Token: "b"},
+		}
+		for _, seen := range []bool{false, true} { // EC2 shows the pool's machines, or none yet
+			o := *w
+			if seen {
+				o.Groups = append(slices.Clone(w.Groups), Group{Name: "general", Kind: Fleet, Pool: "general", Types: []string{"m5.large"}, Zones: []string{"us-east-1a"}, AMIType: "AL2023_x86_64_STANDARD"})
+			}
+			if again := actions[plan.LaunchFleet](o.decide(t, noon.Add(time.Second), p)); len(again) > 0 {
+				t.Errorf("%s, seen %v: %v", name, seen, again)
+			}
+		}
+	}
+}

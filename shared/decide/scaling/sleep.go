@@ -8,6 +8,10 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
+// maxGoing is how many nodes may be on their way out at once: each is some 250 bytes of the memory, of whose document DynamoDB
+// takes 400 KB.
+const maxGoing = 500
+
 // sleep gives up the nodes that a scale window wants to be gone, those with the fewest pods first. The window is the owner's
 // own word: disruption budgets do not bind it, but what must not be disrupted stays, and drains go on honouring
 // PodDisruptionBudgets.
@@ -39,6 +43,10 @@ func (s *scene) sleep() {
 		}
 		for _, c := range awake {
 			if excess <= 0 {
+				break
+			}
+			if len(s.memory.Removals)+len(s.removes) >= maxGoing {
+				s.note("group %s goes to sleep by and by: %d nodes are on their way out", g.Name, maxGoing)
 				break
 			}
 			if why := s.keptBy(c.node); why != "" {
