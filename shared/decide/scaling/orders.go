@@ -133,12 +133,16 @@ func (s *scene) wish(p *pool, name string, w *wish) {
 	}
 	for i, c := range s.creates { // a reservation may want more of what pods want
 		if had, ok := c.(plan.CreateGroup); ok && had.Group == name {
-			had.Size += w.count
+			had.Size = min(had.Size+w.count, maxGroupNodes)
 			had.Input = s.creation(p, w.offer, had.Size)
 			s.creates[i] = had
 			s.remembered(Order{Group: name, Pool: p.Name, Type: w.kind, Zone: w.zone, Spot: w.spot, Count: w.count})
 			return
 		}
+	}
+	if w.count > maxGroupNodes {
+		s.note("group %s begins with %d nodes of %d: more than that EKS gives to none", name, maxGroupNodes, w.count)
+		w.count = maxGroupNodes
 	}
 	s.creates = append(s.creates, plan.CreateGroup{Pool: p.Name, Group: name, Size: w.count, Input: s.creation(p, w.offer, w.count), Why: w.why()})
 	s.remembered(Order{Group: name, Pool: p.Name, Type: w.kind, Zone: w.zone, Spot: w.spot, Count: w.count, Pods: w.pods})

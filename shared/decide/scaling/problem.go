@@ -211,8 +211,12 @@ func (s *scene) stuck(p *pool, of offer) bool {
 	if p.Mode == fleet.PoolFleet {
 		return false
 	}
-	g := s.group[p.groupName(of.kind, of.zone, of.spot)]
+	name := p.groupName(of.kind, of.zone, of.spot)
+	g := s.group[name]
 	if g != nil && s.hopeless(g) != "" {
+		return true
+	}
+	if _, refused := s.believed(func(x Shortage) bool { return x.Group == name }); refused { // it could not even be made
 		return true
 	}
 	return g != nil && (g.frozen != "" || g.size >= g.max || g.asleep != "" && !g.wakes)

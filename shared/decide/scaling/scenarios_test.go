@@ -373,3 +373,24 @@ func TestFleetInFlightIsCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedGroupIsNotAskedForAgain: EKS does not let a pool's group be made; for a while others do.
+func TestRefusedGroupIsNotAskedForAgain(t *testing.T) {
+	pool := fleet.DefaultPool()
+	pool.Name, pool.Like, pool.Types = "general", "base", []string{"m5.large", "m5.xlarge"}
+	p := acting()
+	p.Pools = []fleet.PoolPolicy{pool}
+	w := cluster(managed("base", "m5.large", 1, 1, 1)).pods(pods("web", 4, 1800, 512)...)
+	first := actions[plan.CreateGroup](w.decide(t, noon, p))
+	if len(first) == 0 {
+		t.Fatal("nothing was asked for")
+	}
+	refused := Group{Name: first[0].Group, Troubles: []GroupTrouble{{At: noon, Code: "Refused"}}}
+	w.Memory.Orders = nil // as the look drops what it could not order
+	w.Memory = w.Memory.Learn(noon, refused, p.Launch)
+	d := w.decide(t, noon.Add(time.Second), p)
+	next := actions[plan.CreateGroup](d)
+	if len(next) == 0 || slices.ContainsFunc(next, func(a plan.CreateGroup) bool { return a.Group == first[0].Group }) {
+		t.Errorf("%s\n%+v", d.Plan, d.Explanation.Left)
+	}
+}

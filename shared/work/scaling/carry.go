@@ -73,6 +73,10 @@ func (v *visit) learn(m scaling.Memory, failed []apply.Result) (scaling.Memory, 
 			again = again || fault.Is(r.Err, fault.Conflict)
 		case plan.CreateGroup:
 			drop(a.Group)
+			if c := fault.Of(r.Err); c == fault.Denied || c == fault.Invalid { // it would fail the same way at every look
+				refused := scaling.Group{Name: a.Group, Troubles: []scaling.GroupTrouble{{At: r.At, Code: "Refused", Text: r.Err.Error()}}}
+				m, again = m.Learn(v.Now(), refused, v.policy.Launch), true
+			}
 		case plan.LaunchFleet:
 			short, ok := errors.AsType[*apply.ShortError](r.Err)
 			came := 0
