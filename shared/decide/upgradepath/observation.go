@@ -40,6 +40,8 @@ type Observation struct {
 	Releases map[string][]fleet.AddonRelease `json:"releases,omitempty"`
 	// Images are the newest AMI releases by "amiType/minor": {"AL2023_x86_64_STANDARD/1.36": {"1.36.6-20261112", …}}.
 	Images map[string]Image `json:"images,omitempty"`
+	// Incomplete says why parts could not be read, by part: "nodes", "releases/vpc-cni", "images/AL2023_x86_64_STANDARD/1.36".
+	Incomplete map[string]string `json:"incomplete,omitempty"`
 }
 
 // Group is a node group.
@@ -58,13 +60,17 @@ type Group struct {
 	Max             int    `json:"max"`
 	Zones           int    `json:"zones"`
 	// MaxUnavailable and MaxUnavailablePercent are EKS's updateConfig; both 0 is one node at a time.
-	MaxUnavailable        int      `json:"maxUnavailable,omitempty"`
-	MaxUnavailablePercent int      `json:"maxUnavailablePercent,omitempty"`
-	Status                string   `json:"status,omitempty"`
-	Issues                []string `json:"issues,omitempty"`
-	Spot                  bool     `json:"spot,omitempty"`
-	InstanceTypes         []string `json:"instanceTypes,omitempty"`
-	AutoScalingGroup      string   `json:"autoScalingGroup,omitempty"`
+	MaxUnavailable        int `json:"maxUnavailable,omitempty"`
+	MaxUnavailablePercent int `json:"maxUnavailablePercent,omitempty"`
+	// UpdateStrategy is EKS's updateConfig.updateStrategy: DEFAULT or MINIMAL; "" is DEFAULT.
+	UpdateStrategy   string   `json:"updateStrategy,omitempty"`
+	Status           string   `json:"status,omitempty"`
+	Issues           []string `json:"issues,omitempty"`
+	Spot             bool     `json:"spot,omitempty"`
+	InstanceTypes    []string `json:"instanceTypes,omitempty"`
+	AutoScalingGroup string   `json:"autoScalingGroup,omitempty"`
+	// Members are the instances that Auto Scaling has in the group.
+	Members []string `json:"members,omitempty"`
 	// Pool: the scaling function made it for a pool, and retires it.
 	Pool string `json:"pool,omitempty"`
 	// StandsFor is the name that the group has in the cluster's file, where a blue/green move has given it another one.
@@ -80,6 +86,9 @@ type Addon struct {
 	Version string   `json:"version"`
 	Status  string   `json:"status"`
 	Issues  []string `json:"issues,omitempty"`
+	// Role is its serviceAccountRoleArn, and Configuration its configurationValues. An update has to name them again.
+	Role          string `json:"role,omitempty"`
+	Configuration string `json:"configuration,omitempty"`
 }
 
 // Node is a node of the cluster.

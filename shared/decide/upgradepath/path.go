@@ -37,7 +37,8 @@ type Step struct {
 	Template string        `json:"template,omitempty"`
 	Nodes    int           `json:"nodes,omitempty"` // how many nodes move
 	Takes    time.Duration `json:"takes"`           // expected
-	// ClosesRollback: after it the control plane can no longer go back to the minor before.
+	// ClosesRollback: after it the control plane can no longer go back to the minor before as things then are: never, after
+	// the next minor; not before what moved has gone back, too, after a node group's or an add-on's step (see Back).
 	ClosesRollback bool   `json:"closesRollback,omitempty"`
 	Why            string `json:"why"`
 }
@@ -69,8 +70,12 @@ type Cost struct {
 
 // Want is what a path is to lead to.
 type Want struct {
-	To fleet.Minor `json:"to"`
-	// Patch wants add-ons and images as new as they get at To, and not only what To needs.
+	To fleet.Minor `json:"to"` // 0 is the minor that the cluster has
+	// Now is the time of the look: what is left of a bake, how old an image is, and what support costs follow from it. Zero
+	// leaves these out.
+	Now time.Time `json:"now,omitzero"`
+	// Patch wants add-ons and images as new as they get at To, and not only what To needs; those of the two that the policy
+	// patches.
 	Patch  bool                `json:"patch,omitempty"`
 	Policy fleet.UpgradePolicy `json:"policy"`
 	// Hourly are the prices of machines in USD an hour, by instance type, for what the surge costs; nil leaves that out.
