@@ -154,33 +154,17 @@ const cronYears = 8
 
 // Last is the latest moment at or before t at which it happened; false if there was none in eight years. A time that the
 // clocks skip in spring happens when they have been put forward; one that they repeat in autumn happens the first time.
-func (c Cron) Last(t time.Time, z TimeZone) (time.Time, bool) { return c.search(t, z, -1) }
+func (c Cron) Last(t time.Time, z TimeZone) (time.Time, bool) { return last(c, t, z) }
 
 // Next is the first moment after t.
-func (c Cron) Next(t time.Time, z TimeZone) (time.Time, bool) { return c.search(t, z, 1) }
+func (c Cron) Next(t time.Time, z TimeZone) (time.Time, bool) { return next(c, t, z) }
 
-// search goes through the days from t, towards the past or the future.
-func (c Cron) search(t time.Time, z TimeZone, direction int) (time.Time, bool) {
-	year, month, first := t.In(z.zone()).Date()
-	for i := range cronYears * 366 {
-		d := time.Date(year, month, first+i*direction, 12, 0, 0, 0, time.UTC) // a date, whatever the clocks do
-		if c.month>>int(d.Month())&1 == 0 || !c.onDay(d) {
-			continue
-		}
-		best, found := time.Time{}, false
-		for _, at := range c.onDate(d, z) {
-			if direction < 0 && !at.After(t) && (!found || at.After(best)) || direction > 0 && at.After(t) && (!found || at.Before(best)) {
-				best, found = at, true
-			}
-		}
-		if found {
-			return best, true
-		}
-	}
-	return time.Time{}, false
-}
+func (c Cron) span() (first, last time.Time, years int) { return time.Time{}, time.Time{}, cronYears }
 
 func (c Cron) onDay(d time.Time) bool {
+	if c.month>>int(d.Month())&1 == 0 {
+		return false
+	}
 	day, dow := c.day>>d.Day()&1 == 1, c.dow>>int(d.Weekday())&1 == 1
 	switch {
 	case c.anyDay, c.anyDow: // also with steps: what begins with a star narrows the other, as in crontab(5)
@@ -210,14 +194,13 @@ func onWall(d time.Time, hour, minute int, l *time.Location) time.Time {
 	y, mo, day := d.Date()
 	at := time.Date(y, mo, day, hour, minute, 0, 0, l)
 	start, end := at.ZoneBounds()
-	shown := at.Hour() == hour && at.Minute() == minute
-	if !shown { // skipped: the clocks were put forward at the bound that is nearer
-		if !start.IsZero() && at.Sub(start) < 3*time.Hour {
-			return start
-		}
+	want := time.Date(y, mo, day, hour, minute, 0, 0, time.UTC)
+	if shown := wallOf(at); shown.After(want) { // skipped, by minutes or by a day: the clocks were put forward before at
+		return start
+	} else if shown.Before(want) {
 		return end
 	}
-	if !start.IsZero() && at.Sub(start) < 3*time.Hour { // perhaps repeated: then it was shown before the clocks were put back
+	if !start.IsZero() { // perhaps repeated: then it was shown before the clocks were put back
 		_, now := at.Zone()
 		_, before := start.Add(-time.Second).Zone()
 		if earlier := at.Add(time.Duration(now-before) * time.Second); before > now && earlier.Before(start) {
@@ -225,4 +208,10 @@ func onWall(d time.Time, hour, minute int, l *time.Location) time.Time {
 		}
 	}
 	return at
+}
+
+// wallOf is what the clock on the wall shows, as a time of UTC.
+func wallOf(t time.Time) time.Time {
+	_, offset := t.Zone()
+	return t.UTC().Add(time.Duration(offset) * time.Second)
 }

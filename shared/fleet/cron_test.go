@@ -27,6 +27,8 @@ func TestCron(t *testing.T) {
 		{"30 2 * * *", berlin, "2026-10-25T01:45:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
 		{"0 3 * * *", berlin, "2026-10-25T12:00:00Z", "2026-10-25T02:00:00Z", "2026-10-26T02:00:00Z"},
 		// Lord Howe puts its clocks on by half an hour, at 02:00.
+		// Samoa left out the 30th of December 2011.
+		{"10 5 * * *", "Pacific/Apia", "2011-12-30T11:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T15:10:00Z"},
 		{"15 2 * * *", "Australia/Lord_Howe", "2026-10-03T20:00:00Z", "2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z"},
 	} {
 		cron, err := ParseCron(c.cron)

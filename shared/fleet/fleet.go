@@ -106,11 +106,28 @@ type Node struct {
 	MaxPods     int       `json:"maxPods,omitempty"`
 	// AttachLimits are how many volumes of each CSI driver the node can have; a driver that is not named has no limit.
 	AttachLimits map[string]int `json:"attachLimits,omitempty"`
+	// Kubelet is its version, "v1.36.6-eks-1234567".
+	Kubelet string `json:"kubelet,omitempty"`
+	// Runtime is the container runtime with its version, "containerd://2.1.5"; OSImage and Kernel are as the kubelet says them.
+	Runtime string `json:"runtime,omitempty"`
+	OSImage string `json:"osImage,omitempty"`
+	Kernel  string `json:"kernel,omitempty"`
+	// Pressure are the conditions that are True and should not be: MemoryPressure, DiskPressure, …
+	Pressure []string `json:"pressure,omitempty"`
 }
 
 // Is tells whether the node is that machine: by provider ID, never by a name.
 func (n Node) Is(instanceID string) bool {
 	return instanceID != "" && strings.HasSuffix(n.ProviderID, "/"+instanceID)
+}
+
+// InstanceID is the EC2 instance that the node is, by provider ID; "" for Fargate, hybrid and other nodes.
+func (n Node) InstanceID() string {
+	id := n.ProviderID[strings.LastIndexByte(n.ProviderID, '/')+1:]
+	if !strings.HasPrefix(n.ProviderID, "aws://") || !strings.HasPrefix(id, "i-") {
+		return ""
+	}
+	return id
 }
 
 // Toleration of a pod.

@@ -100,3 +100,10 @@ type AddonRelease struct {
 	// NeedsConfiguration: it cannot be installed without values of the owner's.
 	NeedsConfiguration bool `json:"needsConfiguration,omitempty"`
 }
+
+// NodeImage is a machine image as a node's: what its name and description say.
+type NodeImage struct {
+	AMIType string `json:"amiType"` // EKS's; CUSTOM for what AWS has not made for EKS
+	Minor   Minor  `json:"minor,omitempty"`
+	Release string `json:"release,omitempty"` // as EKS writes it: "1.36.6-20261112", "1.51.0-47438798" of Bottlerocket
+}

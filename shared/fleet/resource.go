@@ -22,6 +22,8 @@ type Ref struct {
 	// too: a role's inline policies, the roles of an add-on's associations.
 	Glance bool `json:"-"`
 	Whole  bool `json:"-"`
+	// Stands: Name is the one of the cluster's file, and what stands for it since a blue/green move is meant.
+	Stands bool `json:"-"`
 }
 
 // Resource is something that exists, as its API describes it.
@@ -48,6 +50,10 @@ type Update struct {
 	Errors []string `json:"errors,omitempty"`
 	// Begun is when we were told its id.
 	Begun time.Time `json:"begun,omitzero"`
+	// Created is when the service began with it, and Params what it changes, by EKS's UpdateParamType: {"Version": "1.36"}. Only
+	// who reads a cluster's history fills them in.
+	Created time.Time         `json:"created,omitzero"`
+	Params  map[string]string `json:"params,omitempty"`
 }
 
 // Zone is an availability zone.
@@ -80,7 +86,19 @@ const (
 	TagCluster       = "ekspedite.dev/cluster"
 	// TagResource says which resource of the cluster it is: "subnet/public/us-east-1a".
 	TagResource = "ekspedite.dev/resource"
+	// TagStandsFor is on a node group that a blue/green move has put in the place of another one, with the name that the group
+	// has in the cluster's file.
+	TagStandsFor = "ekspedite.dev/stands-for"
+	// TagMoving is on an Auto Scaling group whose nodes are being moved to another version; see Moving. As a taint it is on the
+	// nodes of a managed group that is being left.
+	TagMoving = "ekspedite.dev/moving"
 )
+
+// MoveOver is the value of TagMoving when the move is over.
+const MoveOver = "over"
+
+// Moving tells by a group's tags whether its nodes are being moved. Whoever else changes sizes leaves it alone then.
+func Moving(tags map[string]string) bool { return tags[TagMoving] != "" && tags[TagMoving] != MoveOver }
 
 // LabelNodeGroup and LabelCluster are the labels that eksctl gives to nodes, which workloads select by.
 const (

@@ -85,11 +85,6 @@ func (l *Ledger) FleetPolicy(ctx context.Context) (fleet.FleetPolicy, error) {
 	return p, err
 }
 
-// SaveFleetPolicy takes the place of the policy before.
-func (l *Ledger) SaveFleetPolicy(ctx context.Context, p fleet.FleetPolicy) error {
-	return l.replace(ctx, Key{fleetPartition, "policy"}, p, time.Time{})
-}
-
 // Freezes lists those that have not ended, in the order of their names.
 func (l *Ledger) Freezes(ctx context.Context) ([]fleet.Freeze, error) {
 	docs, err := l.Store.Query(ctx, fleetPartition, "freeze#")

@@ -16,7 +16,8 @@ import (
 //go:embed eksctl-fields.txt
 var eksctlFields string
 
-// policyFields are those of a ClusterPolicy, the ones that nothing reads yet included.
+// policyFields are those of a ClusterPolicy, the ones that nothing reads yet included; those of scaling and upgrade stand with
+// what reads them.
 const policyFields = `apiVersion
 kind
 metadata
@@ -27,10 +28,6 @@ interruption
   rebalance
   replaceCapacity
   forceMargin
-maintenance
-  *
-upgrade
-  *
 notifications
   *
 `
@@ -82,7 +79,9 @@ const oidcFields = `identityProviders
 
 var clusterFields = sync.OnceValue(func() field { return parseFields(field{}, eksctlFields, oidcFields) })
 
-var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields, scalingFields) })
+var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields, scalingFields, upgradeFields) })
+
+var fleetFields = sync.OnceValue(func() field { return parseFields(field{}, fleetPolicyFields) })
 
 // parseFields reads lists of fields, indented by two spaces below their parents.
 func parseFields(root field, texts ...string) field {

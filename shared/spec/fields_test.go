@@ -15,7 +15,9 @@ import (
 )
 
 // leaves are all fields of eksctl's schema that have none below them.
-func leaves() []string {
+func leaves() []string { return leavesOf(clusterFields()) }
+
+func leavesOf(root field) []string {
 	var out []string
 	var walk func(f field, path string)
 	walk = func(f field, path string) {
@@ -27,7 +29,7 @@ func leaves() []string {
 			}
 		}
 	}
-	walk(clusterFields(), "")
+	walk(root, "")
 	slices.Sort(out)
 	return out
 }
@@ -192,6 +194,10 @@ func encode(t *testing.T, n *yaml.Node) string {
 
 // eachLeaf calls do with each field of the document that has none below it in the schema.
 func (d clusterDoc) eachLeaf(do func(path, place string, without func() string)) {
+	d.eachLeafOf(clusterFields(), do)
+}
+
+func (d clusterDoc) eachLeafOf(schema field, do func(path, place string, without func() string)) {
 	var walk func(n *yaml.Node, known field, path, place string)
 	walk = func(n *yaml.Node, known field, path, place string) {
 		if n.Kind == yaml.SequenceNode {
@@ -226,7 +232,7 @@ func (d clusterDoc) eachLeaf(do func(path, place string, without func() string))
 			})
 		}
 	}
-	walk(d.root, clusterFields(), "", "")
+	walk(d.root, schema, "", "")
 }
 
 // TestExamples: each example is right, and all that it says has an effect.

@@ -1,4 +1,4 @@
-// Package spec reads what users write: eksctl ClusterConfigs (eksctl.io/v1alpha5) and ekspedite ClusterPolicies
+// Package spec reads what users write: eksctl ClusterConfigs (eksctl.io/v1alpha5), ekspedite ClusterPolicies and a FleetPolicy
 // (ekspedite.dev/v1alpha1), several YAML documents in one text. It is offline and pure.
 //
 // Everything that is to be said about a text is said at once, with line and path: wrong values are errors; fields that are
@@ -32,6 +32,7 @@ const (
 	clusterKind   = "ClusterConfig"
 	policyVersion = "ekspedite.dev/v1alpha1"
 	policyKind    = "ClusterPolicy"
+	fleetKind     = "FleetPolicy"
 )
 
 // maxText is more than an event can carry.
@@ -43,17 +44,37 @@ type document struct {
 	text string
 }
 
-// Parse reads a text. The specs are in the order of their ClusterConfigs; they are not to be used if the report has errors.
+// File is all that a text says: clusters, in the order of their ClusterConfigs, and what holds for the whole fleet.
+type File struct {
+	Clusters []Spec
+	Fleet    *fleet.FleetPolicy // nil if the text has none
+
+	dated []dated
+}
+
+// Parse reads the clusters of a text, of which there is at least one. They are not to be used if the report has errors.
 func Parse(text []byte) ([]Spec, Report) {
+	f, report := Read(text)
+	if f.Fleet != nil && len(f.Clusters) == 0 && len(report.Errors) == 0 {
+		report.Errors = append(report.Errors, Problem{Line: 1, Message: noCluster})
+	}
+	return f.Clusters, report
+}
+
+const noCluster = "there is no cluster in the text: it needs a document with apiVersion " + eksctlVersion + ", kind " + clusterKind
+
+// Read reads a text. It may have no cluster if it has a FleetPolicy. What it says is not to be used if the report has errors.
+func Read(text []byte) (File, Report) {
 	var report Report
 	if len(text) > maxText {
 		report.Errors = append(report.Errors, Problem{Line: 1, Message: fmt.Sprintf("the text has %d bytes: at most %d can be read", len(text), maxText)})
-		return nil, report
+		return File{}, report
 	}
-	var specs []Spec
-	var policies []document
+	var f File
+	var policies, fleets []document
 	lines := map[string]int{} // of clusters, by Region and name
-	for _, doc := range documents(text, &report) {
+	docs := documents(text, &report)
+	for _, doc := range docs {
 		version, kind := doc.root.at("apiVersion").text(""), doc.root.at("kind").text("")
 		switch {
 		case version == eksctlVersion && kind == clusterKind:
@@ -62,25 +83,40 @@ func Parse(text []byte) ([]Spec, Report) {
 				doc.root.at("metadata", "name").wrong("cluster %s is there twice, first in line %d: give it another name or drop it", c.Name, first)
 			}
 			lines[c.Region+"/"+c.Name] = doc.root.r.before + doc.root.at("metadata", "name").line
-			specs = append(specs, Spec{Cluster: c, Policy: fleet.DefaultPolicy(), Text: doc.text})
+			f.Clusters = append(f.Clusters, Spec{Cluster: c, Policy: fleet.DefaultPolicy(), Text: doc.text})
 			doc.root.r.rest(doc.root, clusterFields(), 0, notActedOn)
 		case version == policyVersion && kind == policyKind:
 			policies = append(policies, doc)
+		case version == policyVersion && kind == fleetKind:
+			fleets = append(fleets, doc)
 		default:
-			doc.root.wrong("apiVersion %q, kind %q is nothing that ekspedite reads: use %s %s or %s %s",
-				clip(version), clip(kind), eksctlVersion, clusterKind, policyVersion, policyKind)
+			doc.root.wrong("apiVersion %q, kind %q is nothing that ekspedite reads: use %s %s, or %s %s or %s",
+				clip(version), clip(kind), eksctlVersion, clusterKind, policyVersion, policyKind, fleetKind)
 		}
+	}
+	for _, doc := range fleets {
+		if f.Fleet != nil {
+			doc.root.wrong("there is a %s already: put both into one", fleetKind)
+			continue
+		}
+		p := doc.root.fleetPolicy()
+		f.Fleet = &p
+		doc.root.r.rest(doc.root, fleetFields(), 0, nil)
 	}
 	had := map[string]bool{}
 	for _, doc := range policies {
-		doc.root.assign(specs, had, doc.text)
+		doc.root.assign(f.Clusters, had, doc.text)
+		doc.root.ringOf(f.Fleet)
 		doc.root.r.rest(doc.root, ownFields(), 0, nil)
 	}
-	if len(specs) == 0 && len(report.Errors) == 0 {
-		report.Errors = append(report.Errors, Problem{Line: 1, Message: "there is no cluster in the text: it needs a document with apiVersion " + eksctlVersion + ", kind " + clusterKind})
+	if len(f.Clusters) == 0 && f.Fleet == nil && len(report.Errors) == 0 {
+		report.Errors = append(report.Errors, Problem{Line: 1, Message: noCluster})
+	}
+	for _, doc := range docs {
+		f.dated = append(f.dated, doc.root.r.dated...)
 	}
 	report.sort()
-	return specs, report
+	return f, report
 }
 
 // documents splits a text and reads each part, so that a mistake in one does not hide those in another.

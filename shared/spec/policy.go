@@ -30,6 +30,7 @@ func (v value) assign(specs []Spec, had map[string]bool, text string) {
 		had[cluster] = true
 		specs[i].Policy = policy
 		v.at("scaling").groupsOf(policy.Scaling, specs[i].Cluster)
+		v.at("upgrade").upgradeOf(policy.Upgrade, specs[i].Cluster)
 		specs[i].Cluster.DeletionProtection = v.at("cluster", "deletionProtection").flag()
 		specs[i].Text += lineEnd(specs[i].Text) + separated(text)
 	}
@@ -116,5 +117,6 @@ func (v value) policy() fleet.Policy {
 		margin.wrong("%s is longer than a spot instance's notice: %s at most", p.Interruption.ForceMargin, maxMargin)
 	}
 	p.Scaling = v.at("scaling").scaling(p.Scaling)
+	p.Upgrade = v.at("upgrade").upgrade(p.Upgrade)
 	return p
 }

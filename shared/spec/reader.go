@@ -16,6 +16,7 @@ type reader struct {
 	seen   map[*yaml.Node]fields
 	budget int // pairs and items that may yet be visited: aliases could make them billions
 	spent  bool
+	dated  []dated
 }
 
 // Limits of one document. A ClusterConfig with a hundred node groups has some thousands of pairs.

@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,13 +119,37 @@ func (v value) duration(otherwise time.Duration) time.Duration {
 	if !ok {
 		return otherwise
 	}
-	d, err := time.ParseDuration(s)
+	d, err := parseDuration(s)
 	if err != nil || d < 0 {
-		v.wrong("%q must be a duration like 5s or 1m30s", clip(s))
+		v.wrong("%q must be a duration like 5s, 1m30s or 7d", clip(s))
 		return otherwise
 	}
 	return d
 }
+
+// parseDuration is time's, and knows days of 24 hours: 60d, 1d12h.
+func parseDuration(s string) (time.Duration, error) {
+	days, rest, ok := strings.Cut(s, "d")
+	if !ok {
+		return time.ParseDuration(s)
+	}
+	n, err := strconv.Atoi(days)
+	if err != nil || n < 0 || n > maxDays {
+		return 0, errors.New("no number of days")
+	}
+	d := time.Duration(n) * 24 * time.Hour
+	if rest == "" {
+		return d, nil
+	}
+	more, err := time.ParseDuration(rest)
+	if more < 0 {
+		return 0, errors.New("days and less than nothing")
+	}
+	return d + more, err
+}
+
+// maxDays is a century.
+const maxDays = 36_525
 
 // oneOf is a text out of a choice.
 func (v value) oneOf(otherwise string, choice ...string) string {
