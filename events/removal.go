@@ -21,12 +21,14 @@ const (
 	RemovalCheaper   RemovalReason = "Cheaper"   // what runs on it will run on cheaper nodes
 	RemovalSchedule  RemovalReason = "Schedule"  // a scale window sends its group to sleep
 	RemovalManual    RemovalReason = "Manual"    // somebody wants it gone
+	RemovalUpgrade   RemovalReason = "Upgrade"   // nodes of another version take its place
 )
 
-var removalReasons = []RemovalReason{RemovalEmpty, RemovalUnderused, RemovalCheaper, RemovalSchedule, RemovalManual}
+var removalReasons = []RemovalReason{RemovalEmpty, RemovalUnderused, RemovalCheaper, RemovalSchedule, RemovalManual, RemovalUpgrade}
 
 // NodeRemovalRequested asks for a node to be drained by choice, and for its machine to be ended for good: its group's
-// desired size goes down with it. Nothing is forced. What cannot be drained in time gets its node back.
+// desired size goes down with it, unless another machine is to take its place. Nothing is forced. What cannot be drained in
+// time gets its node back.
 type NodeRemovalRequested struct {
 	Cluster string `json:"cluster"`
 	// Region is the cluster's; empty: the function's own.
@@ -39,6 +41,9 @@ type NodeRemovalRequested struct {
 	// Group is the node group's name, for reports.
 	Group  string        `json:"group,omitempty"`
 	Reason RemovalReason `json:"reason"`
+	// Replace leaves the desired size of the machine's Auto Scaling group as it is, so that the group launches another machine
+	// once this one is ended. A machine that is in no group cannot be replaced.
+	Replace bool `json:"replace,omitempty"`
 	// PatienceSeconds is how long the drain may take, from the event's time on; 0 is a quarter of an hour.
 	PatienceSeconds int `json:"patienceSeconds,omitempty"`
 	// RequestedBy is the id of the run that asks; empty for people.
@@ -60,6 +65,8 @@ type RemovalRef struct {
 	Group       string        `json:"group,omitempty"`
 	Reason      RemovalReason `json:"reason"`
 	RequestedBy string        `json:"requestedBy,omitempty"`
+	// Replace: the group stays as large as it is.
+	Replace bool `json:"replace,omitempty"`
 	// Until is when the drain is given up.
 	Until time.Time `json:"until"`
 }

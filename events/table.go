@@ -9,7 +9,7 @@ const (
 	docsScale = "events/scaling.go"
 	docsUp    = "events/upgrade.go"
 	inDepth   = "the interruption function will listen when it handles interruptions in depth"
-	byFleet   = "for the fleet's own subscribers; no function of ekspedite listens to its own reports"
+	byFleet   = "for the fleet's own subscribers; no function of ekspedite acts on single steps"
 )
 
 // table is the contract table. A new event is one entry here, its samples in events/samples and its schema in
@@ -109,7 +109,7 @@ func table() []Contract {
 			samples("").on(BusNone).to(HandlerCluster, RouteDirect),
 		contract[NodeRemovalRequested](KindNodeRemovalRequested, SourceEkspedite, "Node Removal Requested").
 			means("somebody wants a node drained and its machine ended for good", docsOwn).
-			samples("", "manual").on(BusEkspedite).to(HandlerInterruption, RouteRule),
+			samples("", "manual", "upgrade").on(BusEkspedite).to(HandlerInterruption, RouteRule),
 		contract[DrainContinuation](KindDrainContinuation, SourceEkspedite, "Drain Continuation").
 			means("the interruption function looks at a drain again", docsOwn).
 			samples("", "hook", "removal").on(BusNone).to(HandlerInterruption, RouteDirect),
@@ -140,9 +140,12 @@ func table() []Contract {
 		contract[RolloutContinuation](KindRolloutContinuation, SourceEkspedite, "Rollout Continuation").
 			means("the upgrade function looks at a rollout again", docsUp).
 			samples("").on(BusNone).to(HandlerUpgrade, RouteDirect),
+		contract[PipelineSweepRequested](KindPipelineSweepRequested, SourceEkspedite, "Pipeline Sweep Requested").
+			means("it is time to see whether an approval of a pipeline can be answered", "events/pipeline.go").
+			samples("").on(BusNone).to(HandlerPipeline, RouteSchedule),
 		contract[RunFinished](KindRunFinished, SourceEkspedite, "Run Finished").
-			means("what came of a run", docsOwn).
-			samples("", "failed").on(BusEkspedite).unmatched(byFleet),
+			means("what came of a run; approvals of pipelines may wait for an upgrade's", docsOwn).
+			samples("", "failed", "upgraded").on(BusEkspedite).to(HandlerPipeline, RouteRule), // the upgrade function's
 		contract[RunProgressed](KindRunProgressed, SourceEkspedite, "Run Progressed").
 			means("one step of a run", docsOwn).
 			samples("").on(BusEkspedite).unmatched(byFleet),

@@ -162,7 +162,7 @@ type api struct{ err error }
 
 func (a api) Cordon(context.Context, plan.CordonNode) error                      { return a.err }
 func (a api) Uncordon(context.Context, plan.UncordonNode) error                  { return a.err }
-func (a api) EndInstance(context.Context, string, string) error                  { return a.err }
+func (a api) EndInstance(context.Context, string, string, bool) error            { return a.err }
 func (a api) Evict(context.Context, plan.EvictPod) error                         { return a.err }
 func (a api) Delete(context.Context, plan.DeletePod) error                       { return a.err }
 func (a api) ReplaceInstance(context.Context, string, string) error              { return a.err }

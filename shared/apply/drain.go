@@ -20,8 +20,9 @@ type GroupWriter interface {
 	ReplaceInstance(ctx context.Context, group, instanceID string) error
 	CompleteLifecycleAction(ctx context.Context, group, hook, token, instanceID string) error
 	Heartbeat(ctx context.Context, group, hook, token, instanceID string) error
-	// EndInstance ends a machine and lowers its group's desired size; group is "" for a machine that is in none.
-	EndInstance(ctx context.Context, group, instanceID string) error
+	// EndInstance ends a machine. Its group's desired size goes down with it, unless replace leaves it to the group to launch
+	// another; group is "" for a machine that is in none.
+	EndInstance(ctx context.Context, group, instanceID string, replace bool) error
 }
 
 // Width is how many evictions run at once: enough that 110 pods take a few round trips, and below the 100 requests that
@@ -50,7 +51,7 @@ func (d Drainer) Do(ctx context.Context, action plan.Action) error {
 	case plan.Heartbeat:
 		return d.Groups.Heartbeat(ctx, a.AutoScalingGroup, a.Hook, a.Token, a.InstanceID)
 	case plan.TerminateInstance:
-		return d.Groups.EndInstance(ctx, a.AutoScalingGroup, a.InstanceID)
+		return d.Groups.EndInstance(ctx, a.AutoScalingGroup, a.InstanceID, a.Replace)
 	case plan.UncordonNode:
 		return fault.Ignore(d.Nodes.Uncordon(ctx, a), fault.NotFound)
 	}

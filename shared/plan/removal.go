@@ -11,6 +11,8 @@ import (
 type TerminateInstance struct {
 	InstanceID       string `json:"instanceId"`
 	AutoScalingGroup string `json:"autoScalingGroup,omitempty"` // "" for a machine that is in none
+	// Replace leaves the desired size as it is, so that the group launches another machine.
+	Replace bool `json:"replace,omitempty"`
 }
 
 // Kind is TerminateInstance.
@@ -19,6 +21,9 @@ func (TerminateInstance) Kind() string { return "TerminateInstance" }
 func (a TerminateInstance) String() string {
 	if a.AutoScalingGroup == "" {
 		return "terminate instance " + a.InstanceID
+	}
+	if a.Replace {
+		return fmt.Sprintf("terminate instance %s and let Auto Scaling group %s launch another", a.InstanceID, a.AutoScalingGroup)
 	}
 	return fmt.Sprintf("terminate instance %s and lower the desired size of Auto Scaling group %s", a.InstanceID, a.AutoScalingGroup)
 }

@@ -83,19 +83,25 @@ func (a LaunchFleet) String() string {
 }
 
 // RemoveNode has the interruption function drain a node, as one that its owner gives up, and then end its machine for good:
-// its group's desired size goes down with it.
+// its group's desired size goes down with it, unless Replace is set.
 type RemoveNode struct {
 	Node       string `json:"node"`
 	UID        string `json:"uid"`
 	InstanceID string `json:"instanceId"`
 	Group      string `json:"group"`
-	Reason     string `json:"reason"` // Empty, Underused, Cheaper, Schedule
-	Why        string `json:"why"`
+	Reason     string `json:"reason"` // Empty, Underused, Cheaper, Schedule, Upgrade
+	// Replace leaves the group's desired size as it is, so that Auto Scaling launches a machine in its place.
+	Replace bool   `json:"replace,omitempty"`
+	Why     string `json:"why"`
 }
 
 // Kind is RemoveNode.
 func (RemoveNode) Kind() string { return "RemoveNode" }
 
 func (a RemoveNode) String() string {
-	return fmt.Sprintf("drain and remove node %s (%s, group %s): %s", a.Node, a.InstanceID, a.Group, a.Why)
+	does := "remove"
+	if a.Replace {
+		does = "replace"
+	}
+	return fmt.Sprintf("drain and %s node %s (%s, group %s): %s", does, a.Node, a.InstanceID, a.Group, a.Why)
 }

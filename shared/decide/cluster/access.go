@@ -62,8 +62,8 @@ func refOf(o fleet.Props) fleet.Ref {
 // clusterAdmin is the access policy that allows everything.
 const clusterAdmin = "AmazonEKSClusterAdminPolicy"
 
-// Entries are the access entries that the cluster shall have: the spec's, the interruption function's, the scaling function's
-// where the policy asks for it, and our own where the cluster's creator is not let in by itself.
+// Entries are the access entries that the cluster shall have: the spec's, the interruption and the upgrade function's, the scaling
+// function's where the policy asks for it, and our own where the cluster's creator is not let in by itself.
 func Entries(s fleet.ClusterSpec, opt Options) (out []fleet.AccessSpec) {
 	with := func(want fleet.AccessSpec) {
 		if want.Principal == "" {
@@ -79,6 +79,7 @@ func Entries(s fleet.ClusterSpec, opt Options) (out []fleet.AccessSpec) {
 		out = append(out, want)
 	}
 	with(fleet.AccessSpec{Principal: opt.InterruptionRole, Groups: []string{InterruptionGroup}})
+	with(fleet.AccessSpec{Principal: opt.UpgradeRole, Groups: []string{UpgradeGroup}})
 	if opt.Scaling.On() {
 		with(fleet.AccessSpec{Principal: opt.Scaling.Role, Groups: []string{ScalingGroup}})
 	}
@@ -127,7 +128,7 @@ func (b *builder) entry(want fleet.AccessSpec) {
 		},
 		differ: func(have fleet.Resource) ([]plan.Call, []string) { return b.entryDiffers(want, have) },
 	})
-	// The interruption and the scaling function have groups and no policies: no call is spent on looking.
+	// The interruption, the upgrade and the scaling function have groups and no policies: no call is spent on looking.
 	if len(want.Policies) > 0 || slices.ContainsFunc(b.s.Access, func(a fleet.AccessSpec) bool { return a.Principal == want.Principal }) {
 		b.entryPolicies(want, id, true)
 	}

@@ -23,8 +23,8 @@ import (
 type Options struct {
 	RunID   string // client request tokens are derived from it
 	Account string // 12 digits
-	// InterruptionRole drains nodes, ClusterRole is our own: ARNs.
-	InterruptionRole, ClusterRole string
+	// InterruptionRole drains nodes, ClusterRole is our own, UpgradeRole upgrades ("" for nobody): ARNs.
+	InterruptionRole, ClusterRole, UpgradeRole string
 	// Boundary is the permissions boundary of every role for which the file names none.
 	Boundary string
 	// Prune allows to delete what is ours and not in the file any more.

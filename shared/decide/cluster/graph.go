@@ -86,6 +86,7 @@ func (b *builder) graph() ([]resource, []string, error) {
 	}
 	b.controlPlane(net, b.roles())
 	b.access()
+	b.upgraded()
 	b.scaled()
 	b.identityProviders()
 	b.remoteEntry()

@@ -60,6 +60,26 @@ func imageOf(g fleet.NodeGroupSpec) string {
 	return "/aws/service/eks/optimized-ami/" + kubernetesVersion + "/" + eksOptimized[g.AMIType] + "/recommended/image_id"
 }
 
+// ReleaseParameter is the public parameter of Systems Manager that has the newest AMI release of one of EKS's AMI types for a
+// version of Kubernetes; "" where AWS publishes none.
+func ReleaseParameter(amiType, version string) string {
+	g := fleet.NodeGroupSpec{SelfManaged: true, AMIType: amiType}
+	release := "release_version"
+	switch {
+	case strings.HasPrefix(amiType, "BOTTLEROCKET_"):
+		g.AMIFamily, release = "Bottlerocket", "image_version"
+	case strings.HasPrefix(amiType, "WINDOWS_"):
+		g.AMIFamily = "Windows"
+	case eksOptimized[amiType] == "":
+		return ""
+	}
+	name := strings.Replace(imageOf(g), kubernetesVersion, version, 1)
+	if name = strings.TrimSuffix(name, "image_id"); name == "" {
+		return ""
+	}
+	return name + release
+}
+
 // ubuntuImage is Canonical's: Ubuntu2404, UbuntuPro2204.
 func ubuntuImage(g fleet.NodeGroupSpec) string {
 	product, release := "eks", strings.TrimPrefix(g.AMIFamily, "Ubuntu")

@@ -46,7 +46,7 @@ func (b *builder) managedGroup(g fleet.NodeGroupSpec, net network) error {
 		told = nil // the template says it
 	}
 	r := b.add(thing{
-		Ref: fleet.Ref{ID: id, Kind: "nodegroup", Name: g.Name}, area: "node groups", needs: needs,
+		Ref: fleet.Ref{ID: id, Kind: "nodegroup", Name: g.Name, Stands: true}, area: "node groups", needs: needs,
 		create: func() plan.Call {
 			return b.child(plan.Create, id, "eks:CreateNodegroup",
 				fmt.Sprintf("create node group %s (%d × %s, %s, %d to %d)", g.Name, g.Desired, machinesInWords(types), capacityInWords(g), g.Min, g.Max),
@@ -61,8 +61,8 @@ func (b *builder) managedGroup(g fleet.NodeGroupSpec, net network) error {
 		differ: func(have fleet.Resource) ([]plan.Call, []string) {
 			return b.groupDiffers(g, t, have), b.groupCannot(g, t, role, subnets, have)
 		},
-		remake: func(fleet.Resource) plan.Call {
-			return b.child(plan.Delete, id, "eks:DeleteNodegroup", "delete node group "+g.Name+", which failed", fleet.Props{"nodegroupName": g.Name})
+		remake: func(have fleet.Resource) plan.Call {
+			return b.child(plan.Delete, id, "eks:DeleteNodegroup", "delete node group "+have.Physical+", which failed", fleet.Props{"nodegroupName": have.Physical})
 		},
 	})
 	if problem != "" && r.state == absent {
@@ -173,7 +173,7 @@ func (b *builder) scaling(g fleet.NodeGroupSpec) {
 	if have != nil {
 		name = have.Physical
 	}
-	r := resource{Ref: fleet.Ref{ID: id, Kind: "scaling", Name: g.Name}, id: id, area: "node groups", needs: []string{group}}
+	r := resource{Ref: fleet.Ref{ID: id, Kind: "scaling", Name: g.Name, Stands: true}, id: id, area: "node groups", needs: []string{group}}
 	if len(want) > 0 && (have == nil || !includes(have.Tags, want)) {
 		r.do = append(r.do, b.call(plan.Change, id, "autoscaling:CreateOrUpdateTags", "tag the Auto Scaling group of "+g.Name+" with its labels and taints",
 			fleet.Props{"tags": scalingTags(want, name, false)}))

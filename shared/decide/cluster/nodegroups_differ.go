@@ -47,7 +47,7 @@ func (b *builder) configChange(g fleet.NodeGroupSpec, have fleet.Resource) *plan
 	if len(what) == 0 {
 		return nil
 	}
-	in["nodegroupName"] = g.Name
+	in["nodegroupName"] = have.Physical // which may stand for the one of the file
 	c := b.child(plan.Change, "nodegroup/"+g.Name, "eks:UpdateNodegroupConfig", "change "+strings.Join(what, ", ")+" of node group "+g.Name, in)
 	return &c
 }
@@ -102,7 +102,7 @@ func taintChanges(want []fleet.Taint, have []fleet.Props) fleet.Props {
 // versionChange takes a node group to another version of its launch template, or to the AMI release that the file names. The
 // version of Kubernetes is an upgrade's to change; it is said since EKS would otherwise choose one.
 func (b *builder) versionChange(g fleet.NodeGroupSpec, t template, have fleet.Resource) *plan.Call {
-	in, why := fleet.Props{"nodegroupName": g.Name}, []string{}
+	in, why := fleet.Props{"nodegroupName": have.Physical}, []string{}
 	if ref := t.reference(); b.outdated(g, t, have) {
 		in["launchTemplate"] = ref
 		why = append(why, "version "+fleet.Text(ref, "version")+" of its launch template")

@@ -89,7 +89,8 @@ func superfluous(o, everything Observation, s fleet.ClusterSpec, opt Options) (b
 // wanted tells whether the file asks for something. What the file asks for under a name that is not known yet may be it.
 func wanted(g []resource, have fleet.Resource) bool {
 	return slices.ContainsFunc(g, func(r resource) bool {
-		return r.id == have.ID || r.Kind == have.Kind && (have.Name != "" && r.Name == have.Name || have.Name != "" && plan.IsUnknown(r.id))
+		stands := have.Kind == "nodegroup" && r.Kind == have.Kind && have.Tags[fleet.TagStandsFor] == r.Name
+		return stands || r.id == have.ID || r.Kind == have.Kind && (have.Name != "" && r.Name == have.Name || have.Name != "" && plan.IsUnknown(r.id))
 	})
 }
 
@@ -117,7 +118,7 @@ func (b *builder) mayPrune(have fleet.Resource) bool {
 			return false
 		}
 	case "access":
-		if have.Name == b.opt.InterruptionRole || have.Name == b.opt.ClusterRole || have.Name == b.opt.Scaling.Role {
+		if have.Name == b.opt.InterruptionRole || have.Name == b.opt.ClusterRole || have.Name == b.opt.Scaling.Role || have.Name == b.opt.UpgradeRole {
 			return false
 		}
 	case "podidentity":

@@ -15,6 +15,9 @@ import (
 func (a scalingGroup) differ(have fleet.Resource) (change []plan.Call, notes []string) {
 	g, p := a.g, have.Props
 	notes = a.cannot(p)
+	if fleet.Moving(have.Tags) { // to other sizes it would end machines that have pods, and to another template begin anew
+		return nil, append(notes, fmt.Sprintf("node group %s: its nodes are being moved to another version; it is compared with the file when they have", g.Name))
+	}
 	in, what := fleet.Props{}, []string{}
 	if fleet.Int(p, "minSize") != g.Min || fleet.Int(p, "maxSize") != g.Max {
 		in["minSize"], in["maxSize"] = g.Min, g.Max

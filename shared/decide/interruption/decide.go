@@ -141,7 +141,7 @@ func cordon(o Observation) plan.CordonNode {
 		Taints:      append(taints, Taint(o.Signal)),
 		Annotations: map[string]string{AnnotationRun: o.RunID},
 	}
-	if o.Signal.removes() && o.Node.Unschedulable {
+	if o.Signal.removes() && o.Node.Unschedulable && o.Node.Annotations[AnnotationRun] != o.RunID { // else by ourselves, at an earlier look
 		c.Annotations[AnnotationForeign] = "true"
 	}
 	if o.Node.Labels[LBLabel] == "" { // somebody else's stays theirs

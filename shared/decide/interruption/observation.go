@@ -30,14 +30,15 @@ type Signal struct {
 // removes tells whether the machine goes because we end it, and for no harder reason.
 func (s Signal) removes() bool { return s.Removal != nil && !s.Involuntary }
 
-// Removal says that a machine is given up: its capacity is not wanted any more.
+// Removal says that a machine is given up: its capacity is not wanted any more, or, with Replace, another machine's is.
 type Removal struct {
 	Cluster     string    `json:"cluster"`
 	NodeUID     string    `json:"nodeUid"` // of the node that is meant
 	Group       string    `json:"group,omitempty"`
-	Reason      string    `json:"reason"`                // Empty, Underused, Cheaper, Schedule, Manual
+	Reason      string    `json:"reason"`                // Empty, Underused, Cheaper, Schedule, Manual, Upgrade
 	RequestedBy string    `json:"requestedBy,omitempty"` // a run's id
 	Until       time.Time `json:"until"`                 // then the drain is given up, and the node given back
+	Replace     bool      `json:"replace,omitempty"`     // its group stays as large as it is
 }
 
 // Hook is a lifecycle hook that waits for us.

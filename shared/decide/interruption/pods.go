@@ -29,7 +29,11 @@ type podSet struct {
 func (s podSet) names() []string {
 	var out []string
 	for _, p := range slices.Concat(s.normal, s.critical, s.waitFor) {
-		out = append(out, p.ID()+" was still there")
+		text := p.ID() + " was still there"
+		if p.Budget != "" {
+			text += " (PodDisruptionBudget " + p.Budget + ")"
+		}
+		out = append(out, text)
 	}
 	return out
 }

@@ -54,6 +54,9 @@ func remove(now time.Time, o Observation, p plan.Plan) plan.Plan {
 		return giveBack(p, o, fmt.Sprintf("the time is over and %d pods are still there", left))
 	}
 	p.Notes = append(p.Notes, pods.notes...)
+	if left == 0 && !now.Before(o.Signal.Removal.Until.Add(endPatience)) {
+		return giveBack(p, o, "the node is empty, and AWS does not end its machine")
+	}
 	if !cordoned(*o.Node) {
 		p.Add("stop new work", cordon(o))
 	} else if left == 0 {
@@ -64,10 +67,18 @@ func remove(now time.Time, o Observation, p plan.Plan) plan.Plan {
 	return again(p, o, pause(o))
 }
 
+// unseenPatience is how long a removal whose time is over goes on trying to read its node. It is shorter than the work insists
+// (15 minutes): else the message may be given up before the run has ended.
+const unseenPatience = 10 * time.Minute
+
+// endPatience is how long after a removal's time a machine may take that AWS does not end: its node is empty, and of no use to
+// anybody while it is cordoned.
+const endPatience = 15 * time.Minute
+
 // unseen answers a look that could not read the node. It may be cordoned by us, so that the run does not simply end with
 // its time; it does after some more.
 func unseen(now time.Time, o Observation, p plan.Plan) plan.Plan {
-	if now.Before(o.Signal.Removal.Until.Add(voluntaryPatience)) {
+	if now.Before(o.Signal.Removal.Until.Add(unseenPatience)) {
 		return again(p, o, pause(o))
 	}
 	p.Left = []string{"the node could not be read: it may still be cordoned"}
@@ -103,29 +114,32 @@ func unremovable(o Observation) string {
 		return "its machine could not be ended: " + o.Refusal
 	case o.Instance.Cluster() != want:
 		return fmt.Sprintf("its machine belongs to cluster %q, not %q", o.Instance.Cluster(), want)
+	case g.Name == "" && o.Signal.Removal.Replace:
+		return "its machine is in no Auto Scaling group that would replace it"
 	case g.Name == "" && o.Instance.Tags[fleet.TagPool] == "":
 		return "its machine is in no Auto Scaling group, and of no pool of ours"
 	case g.Name == "":
 		return ""
 	case g.LifecycleState != inService:
 		return fmt.Sprintf("its machine is %s in Auto Scaling group %s", g.LifecycleState, g.Name)
-	case g.Desired <= g.Min:
+	case g.Desired <= g.Min && !o.Signal.Removal.Replace:
 		return fmt.Sprintf("Auto Scaling group %s is at its least size of %d", g.Name, g.Min)
 	}
 	return ""
 }
 
 func end(o Observation) plan.TerminateInstance {
-	return plan.TerminateInstance{InstanceID: o.Signal.InstanceID, AutoScalingGroup: o.Group.Name}
+	return plan.TerminateInstance{InstanceID: o.Signal.InstanceID, AutoScalingGroup: o.Group.Name, Replace: o.Signal.Removal.Replace}
 }
 
-// unwanted tells whether a machine that goes anyhow was to be removed, and its group may be smaller.
+// unwanted tells whether a machine that goes anyhow was to be removed, and its group may be smaller. One that was to be replaced
+// is replaced as any machine that goes.
 func unwanted(o Observation) bool {
 	r := o.Signal.Removal
 	if r == nil || o.Node != nil && o.Node.UID != r.NodeUID || o.Instance.Cluster() != r.Cluster {
 		return false
 	}
-	return o.Ended || o.Group.Name != "" && o.Group.Desired > o.Group.Min
+	return o.Ended || !r.Replace && o.Group.Name != "" && o.Group.Desired > o.Group.Min
 }
 
 // dismissal ends a machine that was to be removed before something harder came: else its group would replace it. With a
@@ -174,6 +188,9 @@ func ids(pods []fleet.Pod) string {
 
 func removalReason(r Removal) string {
 	text := "the node is given up (" + r.Reason
+	if r.Replace {
+		text = "the node is replaced (" + r.Reason
+	}
 	if r.RequestedBy != "" {
 		text += ", asked for by " + r.RequestedBy
 	}

@@ -41,7 +41,7 @@ func (s *scene) retire() {
 			continue
 		}
 		s.retires = append(s.retires, plan.RetireGroup{Group: g.Name, Pool: g.Pool, Why: fmt.Sprintf("it has had no nodes for %s", s.now.Sub(since).Round(time.Minute))})
-		delete(s.memory.Slept, g.Name)
+		delete(s.memory.Slept, g.file())
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *scene) conclude(a answer) {
 	p.Notes = s.notes
 	s.memory.Orders = append(s.memory.Orders, s.orders...)
 	for name := range maps.Keys(s.memory.Slept) {
-		if s.group[name] == nil {
+		if s.named(name) == nil {
 			delete(s.memory.Slept, name)
 		}
 	}

@@ -54,7 +54,7 @@ func (s *scene) keptBy(n *node) string {
 
 // disruptible tells whether the node is one that can be given up at all: a Ready one of a group whose size may change.
 func (s *scene) disruptible(n *node) bool {
-	if n.group == nil || n.group.frozen != "" || n.joining || n.closed != "" || n.UID == "" {
+	if n.group == nil || n.group.frozen != "" || n.group.moving || n.joining || n.closed != "" || n.UID == "" {
 		return false
 	}
 	if n.group.Kind == Fleet {

@@ -29,7 +29,11 @@ type group struct {
 	sleepAt int    // the size that it sleeps at
 	wakes   bool   // pending pods may wake it
 	frozen  string // why its size is not to be changed; "" if it may
+	moving  bool   // its nodes are being moved to another version: it may grow, and does not shrink
 }
+
+// file is the group's name in the cluster's file and in policies.
+func (g *group) file() string { return cmp.Or(g.StandsFor, g.Name) }
 
 // own tells whether the planner has made the group.
 func (g *group) own() bool { return g.Pool != "" }
@@ -65,7 +69,7 @@ func (s *scene) readGroups() error {
 		if s.group[seen.Name] != nil {
 			return fmt.Errorf("decide: there are two node groups %s", seen.Name)
 		}
-		g := &group{Group: seen, policy: settings[seen.Name], min: seen.Min, max: seen.Max}
+		g := &group{Group: seen, policy: settings[cmp.Or(seen.StandsFor, seen.Name)], min: seen.Min, max: seen.Max}
 		for _, m := range seen.Members {
 			if alive(m.State) {
 				g.live = append(g.live, m)
@@ -76,12 +80,39 @@ func (s *scene) readGroups() error {
 		s.group[g.Name], s.groups = g, append(s.groups, g)
 	}
 	slices.SortFunc(s.groups, func(a, b *group) int { return cmp.Compare(a.Name, b.Name) })
+	s.readMoves()
 	for _, p := range s.p.Groups {
-		if s.group[p.Name] == nil {
+		if s.named(p.Name) == nil {
 			s.note("the policy speaks of node group %s, which the cluster does not have", p.Name)
 		}
 	}
 	return nil
+}
+
+// readMoves finds out which groups are being moved. Of a blue/green move two groups are there for one of the file: new pods are
+// kept off the old one, whose nodes go one by one, and the new one has to have room before it has pods. A self-managed group
+// carries a mark.
+func (s *scene) readMoves() {
+	count := map[string]int{}
+	for _, g := range s.groups {
+		count[g.file()]++
+	}
+	for _, g := range s.groups {
+		g.moving = count[g.file()] > 1
+		if (g.Moving || slices.ContainsFunc(g.Taints, func(t fleet.Taint) bool { return t.Key == fleet.TagMoving })) && g.frozen == "" {
+			g.moving, g.frozen = true, "its nodes are being moved to another version"
+		}
+	}
+}
+
+// named is the group that policies and files call so; nil if there is none. Of a move that is under way it is the new one.
+func (s *scene) named(name string) (found *group) {
+	for _, g := range s.groups {
+		if g.file() == name && (found == nil || found.frozen != "" || g.StandsFor != "" && g.frozen == "") {
+			found = g
+		}
+	}
+	return found
 }
 
 // frozen tells why a group's size must not be changed, or "".

@@ -45,18 +45,22 @@ const TagPool = fleet.TagPool
 
 // Group is a node group, or the machines of a Fleet pool.
 type Group struct {
-	Name             string            `json:"name"` // the node group's, unique in the cluster
-	Kind             GroupKind         `json:"kind"`
-	AutoScalingGroup string            `json:"autoScalingGroup,omitempty"`
-	Pool             string            `json:"pool,omitempty"` // of the policy, if the planner has made it; "" for the user's own
-	Min              int               `json:"min"`
-	Max              int               `json:"max"`
-	Desired          int               `json:"desired"`
-	Types            []string          `json:"types"` // that it may launch, in its order
-	Zones            []string          `json:"zones"`
-	Spot             bool              `json:"spot,omitempty"`
-	Labels           map[string]string `json:"labels,omitempty"`
-	Taints           []fleet.Taint     `json:"taints,omitempty"`
+	Name             string    `json:"name"` // the node group's, unique in the cluster
+	Kind             GroupKind `json:"kind"`
+	AutoScalingGroup string    `json:"autoScalingGroup,omitempty"`
+	Pool             string    `json:"pool,omitempty"` // of the policy, if the planner has made it; "" for the user's own
+	// StandsFor is the name that the group has in the cluster's file and in policies, where a blue/green move has given it
+	// another one. Moving: its nodes are being moved to another version.
+	StandsFor string            `json:"standsFor,omitempty"`
+	Moving    bool              `json:"moving,omitempty"`
+	Min       int               `json:"min"`
+	Max       int               `json:"max"`
+	Desired   int               `json:"desired"`
+	Types     []string          `json:"types"` // that it may launch, in its order
+	Zones     []string          `json:"zones"`
+	Spot      bool              `json:"spot,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Taints    []fleet.Taint     `json:"taints,omitempty"`
 	// AMIType is EKS's, of managed groups; MaxPods overrides what follows from the type, 0 does not.
 	AMIType string `json:"amiType,omitempty"`
 	MaxPods int    `json:"maxPods,omitempty"`

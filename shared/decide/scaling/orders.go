@@ -202,14 +202,19 @@ func (s *scene) aim(g *group) (to, base int) {
 	if g.asleep != "" && !g.wakes {
 		base = min(base, max(len(g.live), g.min))
 	}
-	return max(base+g.adds, g.target, min(g.Min, g.min)), base
+	to = max(base+g.adds, g.target, min(g.Min, g.min))
+	if g.moving {
+		to = max(to, g.Desired)
+	}
+	return to, base
 }
 
 // leastSize is the least size that a group has to be given, nil if the one that it has will do: a sleeping group goes below
 // its own, and gets it back as far as its greatest size, which may have been lowered meanwhile, allows.
 func (s *scene) leastSize(g *group) *int {
-	old, slept := s.memory.Slept[g.Name]
+	old, slept := s.memory.Slept[g.file()]
 	switch {
+	case g.moving:
 	case g.asleep != "" && g.Min > g.min:
 		least := g.min
 		return &least

@@ -75,7 +75,7 @@ func (s *scene) idle(uses map[string]int) (out []candidate) {
 		if !s.disruptible(n) || s.now.Sub(n.Created) < s.p.Shrink.WarmUp {
 			continue
 		}
-		if _, slept := s.o.Memory.Slept[n.group.Name]; slept && !n.group.wakes { // what it had to do in its sleep says nothing
+		if _, slept := s.o.Memory.Slept[n.group.file()]; slept && !n.group.wakes { // what it had to do in its sleep says nothing
 			continue
 		}
 		c := s.candidate(n, uses)

@@ -17,7 +17,7 @@ const maxGoing = 500
 // PodDisruptionBudgets.
 func (s *scene) sleep() {
 	for _, g := range s.groups {
-		size := s.memory.Slept[g.Name]
+		size := s.memory.Slept[g.file()]
 		if g.asleep == "" || g.frozen != "" || g.wakes && size.Sent {
 			continue
 		}
@@ -26,7 +26,7 @@ func (s *scene) sleep() {
 		}
 		if g.wakes {
 			size.Sent = true
-			s.memory.Slept[g.Name] = size
+			s.memory.Slept[g.file()] = size
 		}
 		var awake []candidate
 		for _, n := range g.nodes {

@@ -19,7 +19,10 @@ func (s *scene) keepHours() {
 			continue
 		}
 		for _, g := range s.groups {
-			if len(w.Groups) == 0 || slices.Contains(w.Groups, g.Name) || g.own() && slices.Contains(w.Groups, g.Pool) {
+			if g.moving { // it keeps its size until it has moved
+				continue
+			}
+			if len(w.Groups) == 0 || slices.Contains(w.Groups, g.file()) || g.own() && slices.Contains(w.Groups, g.Pool) {
 				g.during(w)
 			}
 		}
@@ -30,12 +33,14 @@ func (s *scene) keepHours() {
 		}
 	}
 	for _, r := range s.p.Reservations {
-		if g := s.group[r.Group]; g != nil && r.On(s.now) {
+		if g := s.named(r.Group); g != nil && !g.moving && r.On(s.now) {
 			g.want(r.Nodes, "reservation "+r.Name)
 		}
 	}
 	for _, g := range s.groups {
-		s.wake(g)
+		if !g.moving {
+			s.wake(g)
+		}
 		if g.asleep != "" {
 			g.min = min(g.sleepAt, g.min)
 		}
@@ -74,16 +79,16 @@ func (g *group) want(nodes int, who string) {
 
 // wake gives a group that has slept its old size back; it is remembered until that is to be seen.
 func (s *scene) wake(g *group) {
-	old, slept := s.memory.Slept[g.Name]
+	old, slept := s.memory.Slept[g.file()]
 	switch {
 	case g.asleep != "" && !slept:
 		old = Size{Min: g.Min, Desired: g.Desired}
 		if g.own() {
 			old = Size{} // it came by demand, and comes again by demand
 		}
-		s.memory.Slept = with(s.memory.Slept, g.Name, old)
+		s.memory.Slept = with(s.memory.Slept, g.file(), old)
 	case g.asleep == "" && slept && g.Min >= min(old.Min, g.Max) && g.Desired >= min(old.Desired, g.Max): // which may have been lowered while it slept
-		delete(s.memory.Slept, g.Name)
+		delete(s.memory.Slept, g.file())
 	case g.asleep == "" && slept:
 		g.min = max(g.min, min(old.Min, g.max))
 		g.want(min(old.Desired, g.max), "the end of its window")

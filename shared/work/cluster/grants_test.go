@@ -21,7 +21,7 @@ import (
 func (r *rig) under(t *testing.T, parameters map[string]string) {
 	t.Helper()
 	// The stacks without what would begin to do something.
-	idle := []string{"AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule", "AWS::Events::Rule", "AWS::SQS::QueuePolicy"}
+	idle := []string{"AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule", "AWS::Events::Rule", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy"}
 	var templates []stack.Template
 	for _, name := range []string{"ekspedite-data", "ekspedite-automation"} {
 		raw, err := os.ReadFile("../../../infra/template/" + name + ".template.json")

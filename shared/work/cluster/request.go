@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"strings"
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/decide/cluster"
@@ -16,12 +17,19 @@ import (
 
 // request is somebody's wish: it is read, checked, recorded, and begun.
 func (w *Work) request(ctx context.Context, d handler.Delivery, p *events.ClusterApplyRequested) handler.Outcome {
-	specs, said := spec.Parse([]byte(p.Spec))
+	file, said := spec.Read([]byte(p.Spec))
+	specs, dated := file.Clusters, file.At(w.Now())
+	said.Errors, said.Warnings = append(said.Errors, dated.Errors...), append(said.Warnings, dated.Warnings...)
 	if err := said.Err(); err != nil {
 		w.refuse(ctx, d, p, specs, err)
 		return handler.Failed(err)
 	}
 	w.warn(ctx, p, specs, said)
+	if file.Fleet != nil {
+		if err := w.fleetPolicy(ctx, d, p, *file.Fleet, len(specs) == 0); err != nil {
+			return handler.Failed(err)
+		}
+	}
 	if p.DryRun {
 		for _, s := range specs {
 			if err := w.dryRun(ctx, d, p, s); err != nil {
@@ -84,15 +92,48 @@ func (w *Work) refuse(ctx context.Context, d handler.Delivery, p *events.Cluster
 	}
 }
 
+// fleetPolicy keeps what a text says for all clusters; a dry run only says that it would be kept. A text that is about nothing
+// else is a run of its own, which ends here.
+func (w *Work) fleetPolicy(ctx context.Context, d handler.Delivery, p *events.ClusterApplyRequested, policy fleet.FleetPolicy, alone bool) error {
+	names := make([]string, len(policy.Rings))
+	for i, r := range policy.Rings {
+		names[i] = r.Name
+	}
+	done := events.RunFinished{
+		RunID: runID(p.RequestID, fleet.ClusterID{}), Function: function, Outcome: events.OutcomeActive,
+		Reason:  "the fleet's policy is kept: rings " + strings.Join(names, ", "),
+		EventID: d.Event.ID, EventTime: d.Event.Time, StartedAt: w.Now(), FinishedAt: w.Now(),
+	}
+	if p.DryRun {
+		done.Outcome, done.Reason = events.OutcomePlanned, "the fleet's policy would be kept: rings "+strings.Join(names, ", ")
+	} else if kept, err := w.Ledger.KeepFleetPolicy(ctx, policy, d.Event.Time); err != nil {
+		return err
+	} else if !kept {
+		done.Outcome, done.Reason = events.OutcomeSuperseded, "a newer policy of the fleet is there"
+	}
+	obs.Log(ctx).Info(done.Reason, "request", p.RequestID)
+	if !alone {
+		return nil
+	}
+	if err := w.Ledger.SaveRun(ctx, done); err != nil {
+		return err
+	}
+	return w.Bus.Publish(ctx, w.report(ctx, nil, &done)...)
+}
+
 // warn tells what of a file has no effect.
 func (w *Work) warn(ctx context.Context, p *events.ClusterApplyRequested, specs []spec.Spec, said spec.Report) {
 	if len(said.Warnings) == 0 {
 		return
 	}
+	var id fleet.ClusterID // none: the text is about the fleet
+	if len(specs) > 0 {
+		id = idOf(specs[0])
+	}
 	var list []events.Event
 	for _, problem := range said.Warnings {
 		list = w.report(ctx, list, &events.RunProgressed{
-			RunID: runID(p.RequestID, idOf(specs[0])), Function: function, Subject: subject(idOf(specs[0])),
+			RunID: runID(p.RequestID, id), Function: function, Subject: subject(id),
 			Step: "Warning", Detail: problem.String(), At: w.Now(),
 		})
 	}
@@ -132,7 +173,7 @@ func (w *Work) dryRun(ctx context.Context, d handler.Delivery, p *events.Cluster
 
 // options are what decisions need beside the spec.
 func (w *Work) options(run string, prune bool) cluster.Options {
-	return cluster.Options{RunID: run, Account: w.Account, InterruptionRole: w.InterruptionRole, ClusterRole: w.Role, Boundary: w.Boundary, Prune: prune}
+	return cluster.Options{RunID: run, Account: w.Account, InterruptionRole: w.InterruptionRole, ClusterRole: w.Role, UpgradeRole: w.UpgradeRole, Boundary: w.Boundary, Prune: prune}
 }
 
 func idOf(s spec.Spec) fleet.ClusterID {

@@ -48,8 +48,9 @@ type Work struct {
 	Queue  Continuer
 	// Files are where specs are put for this function to read.
 	Files Files
-	// InterruptionRole gets into every cluster to drain nodes; Role is this function's own: ARNs.
-	InterruptionRole, Role string
+	// InterruptionRole gets into every cluster to drain nodes, UpgradeRole to look before and while it is upgraded ("" for nobody);
+	// Role is this function's own: ARNs.
+	InterruptionRole, UpgradeRole, Role string
 	// Scaling is who plans nodes, and how clusters ring; without a role nobody does.
 	Scaling Scaling
 	// Boundary is the permissions boundary of every role that a spec names none for.

@@ -48,7 +48,7 @@ func (w *world) GroupSize(ctx context.Context, _ string) (least, desired int, er
 }
 
 // EndInstance implements interruption.Groups: as Auto Scaling does, a machine that is going already is success.
-func (w *world) EndInstance(ctx context.Context, g, id string) error {
+func (w *world) EndInstance(ctx context.Context, g, id string, replace bool) error {
 	return w.call(ctx, "end", func() error {
 		w.writes++
 		if w.sizes.refusal != nil {
@@ -59,7 +59,7 @@ func (w *world) EndInstance(ctx context.Context, g, id string) error {
 			return fault.New(fault.Invalid, "ValidationError: %s is not in %s", id, g)
 		case w.group.LifecycleState != "InService":
 			return nil
-		case w.sizes.desired <= w.sizes.least:
+		case !replace && w.sizes.desired <= w.sizes.least:
 			return fault.New(fault.Invalid, "ValidationError: would violate group's minimum")
 		}
 		for _, p := range w.pods {
@@ -67,7 +67,9 @@ func (w *world) EndInstance(ctx context.Context, g, id string) error {
 			w.sizes.withPods = w.sizes.withPods || !stays && p.Node != ""
 		}
 		w.sizes.ended++
-		w.sizes.desired--
+		if !replace {
+			w.sizes.desired--
+		}
 		w.group.LifecycleState = "Terminating"
 		if w.sizes.afterwards != nil {
 			w.sizes.afterwards()

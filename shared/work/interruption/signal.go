@@ -64,7 +64,7 @@ func signalOf(e events.Event) (s interruption.Signal, why string) {
 		}
 	case *events.NodeRemovalRequested:
 		s.InstanceID, s.Action, s.Involuntary = p.InstanceID, "terminate", false
-		s.Removal = &interruption.Removal{Cluster: p.Cluster, NodeUID: p.NodeUID, Group: p.Group, Reason: string(p.Reason),
+		s.Removal = &interruption.Removal{Cluster: p.Cluster, NodeUID: p.NodeUID, Group: p.Group, Reason: string(p.Reason), Replace: p.Replace,
 			RequestedBy: p.RequestedBy, Until: e.Time.Add(cmp.Or(p.Patience(), removalPatience))}
 	case *events.AutoScalingTestNotification:
 		return s, "a test notification"
@@ -77,7 +77,7 @@ func signalOf(e events.Event) (s interruption.Signal, why string) {
 			s.Hook = &interruption.Hook{Group: h.AutoScalingGroupName, Name: h.LifecycleHookName, Token: h.LifecycleActionToken}
 		}
 		if r := p.Removal; r != nil {
-			s.Removal = &interruption.Removal{Cluster: r.Cluster, NodeUID: r.NodeUID, Group: r.Group, Reason: string(r.Reason),
+			s.Removal = &interruption.Removal{Cluster: r.Cluster, NodeUID: r.NodeUID, Group: r.Group, Reason: string(r.Reason), Replace: r.Replace,
 				RequestedBy: r.RequestedBy, Until: r.Until}
 		}
 	default:

@@ -393,7 +393,7 @@ func (r *run) continuation() *events.DrainContinuation {
 	}
 	if v := r.signal.Removal; v != nil {
 		c.Removal = &events.RemovalRef{Cluster: v.Cluster, NodeUID: v.NodeUID, Group: v.Group, Reason: events.RemovalReason(v.Reason),
-			RequestedBy: v.RequestedBy, Until: v.Until}
+			RequestedBy: v.RequestedBy, Replace: v.Replace, Until: v.Until}
 	}
 	return c
 }

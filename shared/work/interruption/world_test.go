@@ -334,10 +334,18 @@ func (a api) Cordon(ctx context.Context, c plan.CordonNode) error {
 		}
 		w.cordons++
 		w.node.Unschedulable, w.node.Taints = true, slices.Clone(c.Taints)
-		w.node.Labels, w.node.Annotations = maps.Clone(c.Labels), maps.Clone(c.Annotations)
+		w.node.Labels, w.node.Annotations = merged(w.node.Labels, c.Labels), merged(w.node.Annotations, c.Annotations)
 		w.node.ResourceVersion += "x"
 		return nil
 	})
+}
+
+// merged is what a merge patch makes of labels or annotations.
+func merged(have, more map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, have)
+	maps.Copy(out, more)
+	return out
 }
 
 func (a api) Evict(ctx context.Context, e plan.EvictPod) error {

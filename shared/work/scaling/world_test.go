@@ -164,7 +164,7 @@ func (r *rig) removed(p *events.NodeRemovalRequested) {
 	c := awscloud.NewCompute(r.config(r.cloud))
 	g, err := c.ScalingGroup(context.Background(), p.InstanceID)
 	if err == nil && g.Name != "" {
-		err = c.EndInstance(context.Background(), g.Name, p.InstanceID)
+		err = c.EndInstance(context.Background(), g.Name, p.InstanceID, p.Replace)
 	}
 	if err != nil {
 		r.t.Errorf("removal of %s: %v", p.Node, err)
