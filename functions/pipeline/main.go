@@ -1,4 +1,4 @@
-// The pipeline function lets stages of CodePipeline ask for clusters, and wait for them.
+// The pipeline function lets stages of CodePipeline ask for clusters and upgrades, and wait for them.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 func main() {
 	start.Invoked("pipeline", func(f start.Function) start.Work {
 		w := &pipeline.Work{
-			Jobs: awscloud.NewJobs(f.Config), Files: awscloud.NewObjects(f.Config), Bus: f.Bus, Ledger: f.Ledger,
+			Jobs: awscloud.NewJobs(f.Config), Approvals: awscloud.NewApprovals(f.Config), Files: awscloud.NewObjects(f.Config), Bus: f.Bus, Ledger: f.Ledger,
 			Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now, Metrics: f.Metrics,
 		}
 		return w.Handle

@@ -30,6 +30,8 @@ type PipelineAction struct {
 	DryRun    bool                   `json:"dryRun,omitempty"`
 	Soak      time.Duration          `json:"soak,omitempty"` // instead of the ring's
 	StartedAt time.Time              `json:"startedAt"`
+	// Since is when the first of the runs began that were under way already; zero if none was.
+	Since time.Time `json:"since,omitzero"`
 
 	version int64
 }
@@ -64,10 +66,10 @@ func (l *Ledger) SavePipelineAction(ctx context.Context, a PipelineAction) (Pipe
 type HandOff struct {
 	ID string `json:"id"` // the PipelineAction's
 	PipelineApproval
-	At time.Time `json:"at"`
-	// Answered is the token of the approval that was rejected: it is asked for again, with another token, if its stage is retried.
-	Answered string `json:"answered,omitempty"`
-	// Closed: it was approved, by ekspedite or by somebody else.
+	// For is what the action does, such as "soak canary": when a stage is run again, the later of two with the same counts.
+	For string    `json:"for"`
+	At  time.Time `json:"at"`
+	// Closed: it was approved, by ekspedite or by somebody else. One that was rejected may be asked for again.
 	Closed bool `json:"closed,omitempty"`
 
 	version int64

@@ -13,11 +13,11 @@ import (
 func (s *Service) API() *wire.Service {
 	return &wire.Service{
 		Name: "codepipeline", Protocol: wire.JSON11, TargetPrefix: "CodePipeline_20150709",
-		Ops: []wire.Op{
+		Ops: slices.Concat(s.pipelineOps(), s.executionOps(), s.stateOps(), []wire.Op{
 			wire.Handle("PutJobSuccessResult", wire.On[successIn]("codepipeline:PutJobSuccessResult", "*"), s.putSuccess),
 			wire.Handle("PutJobFailureResult", wire.On[failureIn]("codepipeline:PutJobFailureResult", "*"), s.putFailure),
 			wire.Handle("GetJobDetails", wire.On[detailsIn]("codepipeline:GetJobDetails", "*"), s.getDetails),
-		},
+		}),
 	}
 }
 
@@ -132,11 +132,38 @@ type configuration struct {
 	Configuration map[string]string `json:"configuration"`
 }
 
+type location struct {
+	Type       string `json:"type"`
+	S3Location struct {
+		BucketName string `json:"bucketName"`
+		ObjectKey  string `json:"objectKey"`
+	} `json:"s3Location"`
+}
+
+type jobArtifact struct {
+	Name     string   `json:"name"`
+	Revision *string  `json:"revision"`
+	Location location `json:"location"`
+}
+
+func jobArtifacts(list []artifact) []jobArtifact {
+	out := []jobArtifact{}
+	for _, a := range list {
+		j := jobArtifact{Name: a.name, Location: location{Type: "S3"}}
+		if a.revision != "" {
+			j.Revision = &a.revision
+		}
+		j.Location.S3Location.BucketName, j.Location.S3Location.ObjectKey = a.bucket, a.key
+		out = append(out, j)
+	}
+	return out
+}
+
 // data is a job's data as the function gets it.
 type data struct {
 	ActionConfiguration configuration `json:"actionConfiguration"`
-	InputArtifacts      []none        `json:"inputArtifacts"`
-	OutputArtifacts     []none        `json:"outputArtifacts"`
+	InputArtifacts      []jobArtifact `json:"inputArtifacts"`
+	OutputArtifacts     []jobArtifact `json:"outputArtifacts"`
 	ArtifactCredentials credentials   `json:"artifactCredentials"`
 	ContinuationToken   string        `json:"continuationToken,omitempty"`
 }
@@ -146,7 +173,11 @@ func (j *job) data() data {
 	if j.action.parameters != "" {
 		c["UserParameters"] = j.action.parameters
 	}
-	return data{ActionConfiguration: configuration{c}, InputArtifacts: []none{}, OutputArtifacts: []none{}, ArtifactCredentials: j.credentials, ContinuationToken: j.token}
+	d := data{ActionConfiguration: configuration{c}, InputArtifacts: []jobArtifact{}, OutputArtifacts: []jobArtifact{}, ArtifactCredentials: j.credentials, ContinuationToken: j.token}
+	if r := j.action.run; r != nil {
+		d.InputArtifacts, d.OutputArtifacts = jobArtifacts(r.inputs), jobArtifacts(r.outputs)
+	}
+	return d
 }
 
 type detailsIn struct {
@@ -176,11 +207,15 @@ func (s *Service) getDetails(_ context.Context, _ *wire.Call, in *detailsIn) (*d
 	if j == nil {
 		return nil, wire.Errf("JobNotFoundException", "Could not find job with id: %s", in.JobID)
 	}
+	name, execution, stageName, actionName := "embedded", j.action.id, "Invoke", "Invoke"
+	if r := j.action.run; r != nil {
+		name, execution, stageName, actionName = r.ex.decl.Name, r.ex.id, r.in.decl.Name, r.decl.Name
+	}
 	return &detailsOut{details{j.id, s.w.Account, detailedData{
 		data: j.data(), ActionTypeID: map[string]string{"category": "Invoke", "owner": "AWS", "provider": "Lambda", "version": "1"},
 		PipelineContext: map[string]any{
-			"pipelineName": "embedded", "pipelineArn": s.w.ARN("codepipeline", "embedded"), "pipelineExecutionId": j.action.id,
-			"stage": map[string]string{"name": "Invoke"}, "action": map[string]string{"name": "Invoke", "actionExecutionId": j.action.id},
+			"pipelineName": name, "pipelineArn": s.arn(name), "pipelineExecutionId": execution,
+			"stage": map[string]string{"name": stageName}, "action": map[string]string{"name": actionName, "actionExecutionId": j.action.id},
 		},
 	}}}, nil
 }

@@ -66,7 +66,7 @@ func start(t *testing.T, profile world.Profile, do func(s *Service, f *function,
 		w := world.New("123456789012", "eu-west-1", profile, 1, slog.New(slog.DiscardHandler))
 		defer w.Close()
 		f := new(function)
-		s := New(w, f)
+		s := New(w, f, Neighbours{})
 		id, err := s.StartJob("pipeline-function", `{"cluster":"a"}`)
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +190,7 @@ func TestFailureAndDetails(t *testing.T) {
 func TestAFunctionThatIsNot(t *testing.T) {
 	w := world.New("123456789012", "eu-west-1", world.Fast, 1, slog.New(slog.DiscardHandler))
 	defer w.Close()
-	s := New(w, &function{err: errors.New("no such function")})
+	s := New(w, &function{err: errors.New("no such function")}, Neighbours{})
 	if _, err := s.StartJob("nope", ""); err == nil || len(s.jobs) != 0 {
 		t.Errorf("got %v, %d jobs", err, len(s.jobs))
 	}

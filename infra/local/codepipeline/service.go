@@ -1,9 +1,10 @@
-// Package codepipeline is the embedded cloud's AWS CodePipeline as a Lambda function meets it: jobs of a Lambda invoke
-// action, which the function answers. There are no pipelines: StartJob runs one action.
+// Package codepipeline is the embedded cloud's AWS CodePipeline: pipelines of S3 sources, Lambda invoke actions and manual
+// approvals, with stages, transitions, variables, artifacts and events. A single Lambda action can be run by StartJob.
+//
+// Other types of actions, triggers, conditions of stages, actions in other Regions and parallel executions are refused by name.
 package codepipeline
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"sync"
@@ -29,10 +30,14 @@ const (
 type Service struct {
 	w         *world.World
 	functions Functions
+	near      Neighbours
 
-	mu      sync.Mutex
-	jobs    map[string]*job
-	actions map[string]*action // by the id of any of their jobs
+	mu        sync.Mutex
+	pipelines map[string]*pipeline
+	started   map[string]string // executions by pipeline and client request token
+	used      map[string]*stage // whose approvals were answered, by their tokens
+	jobs      map[string]*job
+	actions   map[string]*action // by the id of any of their jobs
 }
 
 // action is one run of a Lambda invoke action: a job, and another for each continuation.
@@ -40,7 +45,9 @@ type action struct {
 	id, function, parameters string
 	started                  time.Time
 	state                    Action
-	current                  *job // the one that waits for its answer; nil between jobs and at the end
+	run                      *run   // in a pipeline; nil for one that runs alone
+	ended                    func() // told of the end, with s.mu held; may be nil
+	current                  *job   // the one that waits for its answer; nil between jobs and at the end
 	changed                  chan struct{}
 }
 
@@ -70,9 +77,16 @@ const (
 	Failed     = "Failed"
 )
 
-// New makes a CodePipeline without jobs.
-func New(w *world.World, functions Functions) *Service {
-	return &Service{w: w, functions: functions, jobs: map[string]*job{}, actions: map[string]*action{}}
+// Neighbours are the services that pipelines use beside Lambda. Without them only StartJob works.
+type Neighbours struct {
+	Roles   Roles
+	Objects Objects
+	Events  Events
+}
+
+// New makes a CodePipeline without pipelines and jobs.
+func New(w *world.World, functions Functions, near Neighbours) *Service {
+	return &Service{w: w, functions: functions, near: near, pipelines: map[string]*pipeline{}, started: map[string]string{}, used: map[string]*stage{}, jobs: map[string]*job{}, actions: map[string]*action{}}
 }
 
 // StartJob runs a Lambda invoke action: it invokes the function asynchronously with a job, and again some time after each
@@ -82,8 +96,11 @@ func (s *Service) StartJob(functionName, userParameters string) (jobID string, e
 	s.mu.Lock()
 	a := &action{id: s.w.UUID(), function: functionName, parameters: userParameters, started: time.Now(),
 		state: Action{Status: InProgress}, changed: make(chan struct{})}
-	j := s.newJob(a)
+	j, err := s.newJob(a)
 	s.mu.Unlock()
+	if err != nil {
+		return "", err
+	}
 	if err := s.invoke(j); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -91,7 +108,7 @@ func (s *Service) StartJob(functionName, userParameters string) (jobID string, e
 		delete(s.actions, j.id)
 		return "", err
 	}
-	s.watch(a, actionLimit, func() bool { return true }, fmt.Sprintf("The action execution has exceeded its limit of %s.", actionLimit))
+	s.watch(a, actionLimit, func() bool { return true }, tooLong)
 	return j.id, nil
 }
 
@@ -118,20 +135,31 @@ func (s *Service) Done(id string) <-chan struct{} {
 	return nil
 }
 
-// newJob makes the next job of an action. The caller holds s.mu.
-func (s *Service) newJob(a *action) *job {
+// tooLong is said of an action that goes on for longer than CodePipeline lets it.
+var tooLong = fmt.Sprintf("The action execution has exceeded its limit of %s.", actionLimit)
+
+// newJob makes the next job of an action. Its credentials are a session of the pipeline's role where there are artifacts to
+// read or write: AWS's are for the artifact store alone. Elsewhere they open nothing. The caller holds s.mu.
+func (s *Service) newJob(a *action) (*job, error) {
 	j := &job{id: s.w.UUID(), token: a.state.Token, action: a, credentials: credentials{
-		AccessKeyID: "ASIA" + "PIPELINE" + "00000000", SecretAccessKey: s.w.Hex(40), SessionToken: s.w.Hex(64), // they open nothing: there are no artifacts
+		AccessKeyID: "ASIA" + "PIPELINE" + "00000000", SecretAccessKey: s.w.Hex(40), SessionToken: s.w.Hex(64),
 	}}
+	if r := a.run; r != nil && len(r.inputs)+len(r.outputs) > 0 {
+		var err error
+		c := &j.credentials
+		if c.AccessKeyID, c.SecretAccessKey, c.SessionToken, err = s.near.Roles.ServiceSession(r.ex.decl.RoleArn, ServicePrincipal, "codepipeline-"+j.id[:8], time.Hour); err != nil {
+			return nil, err
+		}
+	}
 	a.current = j
 	a.state.Jobs++
 	s.jobs[j.id], s.actions[j.id] = j, a
-	return j
+	return j, nil
 }
 
-// invoke gives the function a job. CodePipeline does so in the name of the pipeline's role, which does not exist here.
+// invoke gives the function a job.
 func (s *Service) invoke(j *job) error {
-	payload, err := json.Marshal(map[string]any{"CodePipeline.job": map[string]any{"id": j.id, "accountId": s.w.Account, "data": j.data()}})
+	payload, err := s.payload(j)
 	if err != nil {
 		return err
 	}
@@ -159,6 +187,9 @@ func (s *Service) watch(a *action, after time.Duration, still func() bool, messa
 func (a *action) end(status string) {
 	a.state.Status, a.current = status, nil
 	close(a.changed)
+	if a.ended != nil {
+		a.ended()
+	}
 }
 
 // proceed makes the next job of an action that said it was not finished.
@@ -170,13 +201,18 @@ func (s *Service) proceed(a *action) {
 			s.mu.Unlock()
 			return
 		}
-		j := s.newJob(a)
+		j, err := s.newJob(a)
 		s.mu.Unlock()
-		if err := s.invoke(j); err != nil {
+		if err == nil {
+			err = s.invoke(j)
+		}
+		if err != nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			a.state.FailureType, a.state.FailureMessage = "PermissionError", err.Error()
-			a.end(Failed)
+			if a.state.Status == InProgress {
+				a.state.FailureType, a.state.FailureMessage = "PermissionError", err.Error()
+				a.end(Failed)
+			}
 		}
 	})
 }

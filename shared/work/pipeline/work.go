@@ -1,6 +1,9 @@
-// Package pipeline is the pipeline function's work: a stage of somebody's CodePipeline asks for clusters, and goes on when
-// they are what their spec says. It asks as anybody would, by an event on ekspedite's bus, and follows the runs in the
-// ledger; CodePipeline invokes it again and again as long as it answers that it has not finished.
+// Package pipeline is the pipeline function's work: a stage of somebody's CodePipeline asks for clusters or for upgrades, and
+// goes on when they are what was asked for. It asks as anybody would, by an event on ekspedite's bus, and follows the runs in
+// the ledger; CodePipeline invokes it again and again as long as it answers that it has not finished.
+//
+// A Lambda action may last for a day. What lasts longer is handed off: the action succeeds, an approval action behind it
+// waits, and the function answers that when all is over (handoff.go).
 //
 // A job carries credentials for the pipeline's artifacts. They are not used, and nothing of a job but its id is logged.
 package pipeline
@@ -24,6 +27,16 @@ type Jobs interface {
 	Fail(ctx context.Context, id, kind, message string) error
 }
 
+// Approvals are those of pipelines.
+type Approvals interface {
+	// State reads how an approval stands: the execution of the pipeline that came to its stage last, the action's status
+	// ("InProgress", "Succeeded", "Failed", "Abandoned"; "" if it was not asked for), and the token to answer with while it is in
+	// progress. A pipeline, stage or action that is not there is fault.NotFound.
+	State(ctx context.Context, pipeline, stage, action string) (execution, status, token string, err error)
+	// Answer approves or rejects. One that was answered meanwhile is fault.Conflict.
+	Answer(ctx context.Context, pipeline, stage, action, token string, approve bool, summary string) error
+}
+
 // Publisher puts events on ekspedite's bus.
 type Publisher interface {
 	Publish(ctx context.Context, list ...events.Event) error
@@ -37,6 +50,7 @@ type Files interface {
 // Work has what the function needs.
 type Work struct {
 	Jobs            Jobs
+	Approvals       Approvals
 	Files           Files
 	Bus             Publisher
 	Ledger          *ledger.Ledger
@@ -48,18 +62,20 @@ type Work struct {
 
 // CodePipeline's FailureTypes, as far as they are used.
 const (
-	jobFailed          = "JobFailed"
-	configurationError = "ConfigurationError"
-	permissionError    = "PermissionError"
-	systemUnavailable  = "SystemUnavailable"
+	jobFailed           = "JobFailed"
+	configurationError  = "ConfigurationError"
+	permissionError     = "PermissionError"
+	revisionOutOfSync   = "RevisionOutOfSync"   // a newer request took the place of this one
+	revisionUnavailable = "RevisionUnavailable" // the version of the spec is gone
+	systemUnavailable   = "SystemUnavailable"
 )
 
 const (
 	// blind is how long what is needed may fail to be read or written before the action fails. CodePipeline asks about twice
 	// a minute.
 	blind = 15 * time.Minute
-	// idle is how long a request may wait for the cluster function to begin. Its queue keeps requests longer: the run may
-	// begin after the action has failed.
+	// idle is how long a request may wait for the function that it is for to begin. Its queue keeps requests longer: the run
+	// may begin after the action has failed.
 	idle = 30 * time.Minute
 	// patience ends an action before CodePipeline does, at 24 hours, which would not say why.
 	patience = 23 * time.Hour
@@ -74,12 +90,19 @@ func configuration(format string, args ...any) error {
 	return &failure{configurationError, fmt.Sprintf(format, args...)}
 }
 
-// Handle serves a job. An error means that the job could not be answered: Lambda invokes the function again.
+// Handle serves a job, or looks at the approvals that wait. An error means that the job could not be answered, or not all of
+// the approvals: Lambda invokes the function again.
 func (w *Work) Handle(ctx context.Context, e events.Event) error {
-	job, ok := e.Payload.(*events.CodePipelineJob)
-	if !ok {
-		return fault.New(fault.Invalid, "this function is for jobs of CodePipeline and does not act on %s", e.Kind)
+	switch payload := e.Payload.(type) {
+	case *events.CodePipelineJob:
+		return w.job(ctx, payload)
+	case *events.RunFinished, *events.PipelineSweepRequested: // a hint: what is over, the ledger knows
+		return w.sweep(ctx)
 	}
+	return fault.New(fault.Invalid, "this function is for jobs of CodePipeline and does not act on %s", e.Kind)
+}
+
+func (w *Work) job(ctx context.Context, job *events.CodePipelineJob) error {
 	t, answer, err := w.serve(ctx, job)
 	var failed *failure
 	switch {
@@ -114,6 +137,10 @@ type result struct {
 	failure   *failure
 	variables map[string]string
 	summary   string
+	// begun: somebody works on it.
+	begun bool
+	// until is when it will be over at the earliest; zero if nobody knows.
+	until time.Time
 }
 
 // serve makes the request, or looks at what became of it.
@@ -130,51 +157,69 @@ func (w *Work) serve(ctx context.Context, job *events.CodePipelineJob) (token, r
 	if err != nil {
 		return t, result{}, configuration("%v", err)
 	}
-	if len(t.Clusters) > 0 {
-		r, err := w.look(ctx, t)
-		return t, r, err
+	a, err := w.Ledger.PipelineAction(ctx, t.Request)
+	if err == nil && a.ID == "" {
+		a, err = w.begin(ctx, t, p)
 	}
-	asked, err := w.ask(ctx, t, p)
+	asked := a.Asked
+	if err == nil && !asked {
+		a, err = w.ask(ctx, a, p)
+	}
+	switch {
+	case err != nil:
+		return t, result{}, err
+	case p.Wait != nil && !*p.Wait:
+		return t, result{over: true, variables: variables(a), summary: "asked for, as request " + a.ID}, nil
+	case !asked && a.Action != soak: // whose end may be known already
+		return t, result{summary: "asked for"}, nil
+	}
+	r, err := w.look(ctx, a)
 	if err != nil {
 		return t, result{}, err
 	}
-	if p.Wait != nil && !*p.Wait {
-		return asked, result{over: true, variables: asked.variables(), summary: "asked for, as request " + asked.Request}, nil
-	}
-	return asked, result{summary: "asked for"}, nil
+	r, err = w.limit(ctx, a, p, r)
+	return t, r, err
 }
 
-// ask puts the request on the bus. Asked twice, it is one request: its id is the first job's.
-func (w *Work) ask(ctx context.Context, t token, p Parameters) (token, error) {
-	text, err := w.text(ctx, p)
-	if fault.Is(err, fault.NotFound) {
-		return t, configuration("spec %s: %v", p.Spec, err)
+// limit ends an action before CodePipeline does, which would not say why: by handing it off, or else as a failure.
+func (w *Work) limit(ctx context.Context, a ledger.PipelineAction, p Parameters, r result) (result, error) {
+	took := w.Now().Sub(a.StartedAt)
+	switch {
+	case r.failure != nil:
+		return r, nil
+	case r.over:
+		if p.Action == check && p.OnBlockers != "report" && r.variables["ready"] == "false" {
+			r.failure = &failure{jobFailed, r.summary}
+			return r, nil
+		}
+		if p.HandOff > 0 {
+			r.variables["handedOff"], r.variables["resumeAfter"] = "false", w.Now().UTC().Format(time.RFC3339)
+		}
+		return r, w.leave(ctx, a, p) // the approval is to be answered all the same
+	case !r.begun && took >= idle:
+		r.failure = &failure{systemUnavailable, fmt.Sprintf("the %s function has not begun in %s: look at its queue, its dead-letter queue and its log (%s)", function(a), took.Round(time.Minute), r.summary)}
+		return r, nil
 	}
-	if fault.Is(err, fault.Denied) {
-		return t, &failure{permissionError, fmt.Sprintf("spec %s: %v; the function may read the bucket that is the output SpecsBucket of the stack ekspedite-data", p.Spec, err)}
+	late := a.StartedAt.Add(time.Duration(p.HandOff))
+	if p.HandOff > 0 && (!w.Now().Before(late) || r.until.After(late)) {
+		return w.handOff(ctx, a, p, r)
 	}
-	if err != nil {
-		return t, err
+	if took >= patience {
+		hint := ""
+		if p.HandOff == 0 && (a.Action == upgrade || a.Action == soak) {
+			hint = ". What lasts so long is handed off to an approval, if the parameters name one"
+		}
+		r.failure = &failure{jobFailed, fmt.Sprintf("not over after %s: %s. The runs go on: ekspedite runs list%s", took.Round(time.Minute), r.summary, hint)}
 	}
-	ids, err := clusters(text)
-	if err != nil {
-		return t, err
+	return r, nil
+}
+
+// function is the one that works on what an action has asked for.
+func function(a ledger.PipelineAction) string {
+	if a.Action == apply || a.Action == plan {
+		return events.HandlerCluster
 	}
-	t.DryRun = p.DryRun
-	for _, id := range ids {
-		t.Clusters = append(t.Clusters, id.String())
-	}
-	if n := len(t.String()); n > maxToken {
-		return t, configuration("%d clusters are too many for one action: their names take %d of %d characters", len(ids), n, maxToken)
-	}
-	e, err := events.New(&events.ClusterApplyRequested{RequestID: t.Request, Spec: string(text), DryRun: p.DryRun, Prune: p.Prune}, w.NewID(), w.Now(), w.Account, w.Region)
-	if err == nil {
-		err = w.Bus.Publish(ctx, e)
-	}
-	if err != nil {
-		t.Clusters = nil // nobody has been asked
-	}
-	return t, err
+	return events.HandlerUpgrade
 }
 
 // answer tells CodePipeline.

@@ -1,11 +1,8 @@
 package pipeline
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -15,119 +12,7 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/ledger"
-	"github.com/ekspedite/ekspedite/shared/obs"
 )
-
-const blue = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: blue, region: us-east-1}\n"
-
-var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-
-// world is CodePipeline, the bus, the files and the ledger.
-type world struct {
-	t     *testing.T
-	now   time.Time
-	work  *Work
-	log   bytes.Buffer
-	files map[string]string
-	fails map[string]error // by what is called
-	bus   []events.Event
-	jobs  int
-	// What was answered last.
-	token, kind, message, summary string
-	variables                     map[string]string
-	answers                       int
-}
-
-func newWorld(t *testing.T) *world {
-	w := &world{t: t, now: start, files: map[string]string{"specs/blue.yaml?": blue}, fails: map[string]error{}}
-	clock := func() time.Time { return w.now }
-	w.work = &Work{
-		Jobs: w, Files: w, Bus: w, Ledger: &ledger.Ledger{Store: &ledger.Memory{}, Now: clock}, Region: "us-east-1",
-		NewID: func() string { return "id" }, Now: clock,
-	}
-	return w
-}
-
-func (w *world) Continue(_ context.Context, _, token, summary string) error {
-	w.token, w.summary = token, summary
-	w.answers++
-	return w.fails["continue"]
-}
-
-func (w *world) Succeed(_ context.Context, _ string, variables map[string]string, summary string) error {
-	w.token, w.variables, w.summary = "", variables, summary
-	w.answers++
-	return w.fails["succeed"]
-}
-
-func (w *world) Fail(_ context.Context, _, kind, message string) error {
-	w.token, w.kind, w.message = "", kind, message
-	w.answers++
-	return w.fails["fail"]
-}
-
-func (w *world) Publish(_ context.Context, list ...events.Event) error {
-	if err := w.fails["publish"]; err != nil {
-		return err
-	}
-	w.bus = append(w.bus, list...)
-	return nil
-}
-
-func (w *world) Read(_ context.Context, bucket, key, version string) ([]byte, error) {
-	if err := w.fails["read"]; err != nil {
-		return nil, err
-	}
-	text, ok := w.files[bucket+"/"+key+"?"+version]
-	if !ok {
-		return nil, fault.New(fault.NotFound, "no such key")
-	}
-	return []byte(text), nil
-}
-
-// job invokes the function with the action's next job, with credentials that nobody may see.
-func (w *world) job(parameters string) error {
-	w.jobs++
-	data := map[string]any{
-		"actionConfiguration": map[string]any{"configuration": map[string]string{"FunctionName": "f", "UserParameters": parameters}},
-		"artifactCredentials": map[string]string{"accessKeyId": "ASIASECRET", "secretAccessKey": "SECRET", "sessionToken": "SECRETTOKEN"},
-	}
-	if w.token != "" {
-		data["continuationToken"] = w.token
-	}
-	body, err := json.Marshal(map[string]any{"CodePipeline.job": map[string]any{"id": fmt.Sprintf("job-%d", w.jobs), "accountId": "123456789012", "data": data}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	e, err := events.Decode(body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx := obs.With(w.t.Context(), slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	err = w.work.Handle(ctx, e)
-	if strings.Contains(w.log.String(), "SECRET") {
-		w.t.Errorf("the log shows credentials: %s", w.log.String())
-	}
-	return err
-}
-
-// must is job without an error.
-func (w *world) must(parameters string) {
-	w.t.Helper()
-	if err := w.job(parameters); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// ends records the end of a run, as the cluster function does.
-func (w *world) ends(cluster string, r ledger.Run) {
-	id := fleet.ParseClusterID(cluster)
-	r.RunID, r.Function, r.Subject = ledger.RunID("job-1", id), "cluster", events.Subject{Cluster: id.Name, Region: id.Region}
-	r.StartedAt, r.FinishedAt = w.now, w.now
-	if err := w.work.Ledger.SaveRun(w.t.Context(), r); err != nil {
-		w.t.Fatal(err)
-	}
-}
 
 const fromFile = `{"action": "apply", "spec": "s3://specs/blue.yaml"}`
 
@@ -202,10 +87,11 @@ func TestFailures(t *testing.T) {
 		"no JSON":        {parameters: "apply", kind: configurationError, says: []string{"UserParameters", `"spec"`}},
 		"unknown field":  {parameters: `{"spec":"x","force":true}`, kind: configurationError, says: []string{"force"}},
 		"two objects":    {parameters: `{"spec":"x"}{}`, kind: configurationError, says: []string{"behind"}},
-		"unknown action": {parameters: `{"action":"delete","spec":"x"}`, kind: configurationError, says: []string{"delete", "apply or plan"}},
+		"unknown action": {parameters: `{"action":"delete","spec":"x"}`, kind: configurationError, says: []string{"delete", "apply, plan, check"}},
 		"no spec":        {parameters: `{}`, kind: configurationError, says: []string{"no spec"}},
 		"odd place":      {parameters: `{"spec":"s3://specs"}`, kind: configurationError, says: []string{"s3://bucket/key"}},
 		"no file":        {parameters: `{"spec":"s3://specs/red.yaml"}`, kind: configurationError, says: []string{"red.yaml"}},
+		"version gone":   {parameters: `{"spec":"s3://specs/blue.yaml?versionId=old"}`, kind: revisionUnavailable, says: []string{"not there any more"}},
 		"wrong spec": {parameters: fromFile, kind: configurationError, says: []string{"metadata.region", "metadata.name"},
 			before: func(w *world) {
 				w.files["specs/blue.yaml?"] = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {}\n"
@@ -274,7 +160,7 @@ func TestSuperseded(t *testing.T) {
 		}
 	}
 	w.must(fromFile)
-	if w.kind != jobFailed || !strings.Contains(w.message, "newer") {
+	if w.kind != revisionOutOfSync || !strings.Contains(w.message, "newer") {
 		t.Errorf("%s %s", w.kind, w.message)
 	}
 }
@@ -347,15 +233,23 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestTooManyClusters(t *testing.T) {
+// What is remembered of many clusters is not in the token.
+func TestManyClusters(t *testing.T) {
 	w := newWorld(t)
 	var b strings.Builder
-	for i := range 100 {
+	for i := range 300 {
 		b.WriteString("---\n" + strings.ReplaceAll(blue, "blue", fmt.Sprintf("a-cluster-with-a-long-name-%d", i)))
 	}
 	w.files["specs/blue.yaml?"] = b.String()
 	w.must(fromFile)
-	if w.kind != configurationError || !strings.Contains(w.message, "100 clusters are too many") || len(w.bus) > 0 {
-		t.Errorf("%s %s, %d events", w.kind, w.message, len(w.bus))
+	if len(w.bus) != 1 || len(w.token) > 200 {
+		t.Fatalf("%s %s, %d events, token %s", w.kind, w.message, len(w.bus), w.token)
+	}
+	for i := range 300 {
+		w.ends(fmt.Sprintf("us-east-1/a-cluster-with-a-long-name-%d", i), ledger.Run{Outcome: events.OutcomeActive})
+	}
+	w.must(fromFile)
+	if w.token != "" || w.kind != "" || w.variables["outcome"] != "Active" {
+		t.Errorf("%s %s %s", w.kind, w.message, w.token)
 	}
 }
