@@ -60,6 +60,7 @@ func (c *Cloud) admin() http.Handler {
 		}
 		return nil
 	}))
+	c.upgradeAdmin(handle)
 	return guard(mux)
 }
 

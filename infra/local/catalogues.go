@@ -16,10 +16,10 @@ func priced() []pricing.Instance {
 	return out
 }
 
-// images are EC2's public images as Systems Manager publishes them.
-func images() []ssm.Image {
+// images are EC2's newest public images as Systems Manager publishes them.
+func images(in *ec2.Service) []ssm.Image {
 	var out []ssm.Image
-	for _, i := range ec2.Images() {
+	for _, i := range in.NewestImages() {
 		out = append(out, ssm.Image{Parameter: i.Parameter, ID: i.ID, Name: i.Name, Release: i.Release, Created: i.Created})
 	}
 	return out

@@ -103,16 +103,16 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 	s.DynamoDB = dynamodb.New(w, dynamodb.Options{Stale: f.Stale})
 	s.KMS = kms.New(w)
 	s.ServiceQuotas = servicequotas.New(w, s.EC2)
-	s.SSM = ssm.New(w, images())
+	s.SSM = ssm.New(w, func() []ssm.Image { return images(s.EC2) })
 	s.ELB = elb.New(w, s.EC2)
-	s.CodePipeline = codepipeline.New(w, s.Lambda)
+	s.CodePipeline = codepipeline.New(w, s.Lambda, codepipeline.Neighbours{Roles: roles, Objects: objects{c.S3, w.Region}, Events: s.EventBridge})
 	s.AutoScaling = autoscaling.New(w, s.EC2, s.EventBridge, notifications{s.SQS})
 	s.EKS = eks.New(w, eks.Options{
 		Launcher: o.launcher(c.CertificateFile()), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: roles, STS: c.STS, Logs: s.Logs, Keys: s.KMS, Dir: dir,
 		TokenWebhook: func(cluster string) string {
 			return c.endpoint + adminPrefix + "/tokenreview/" + w.Region + "/" + cluster
 		},
-		PlatformUpdate: f.PlatformUpdate,
+		PlatformUpdate: f.PlatformUpdate, Events: s.EventBridge,
 	})
 	return s
 }
@@ -126,7 +126,7 @@ func (s *Regional) apis() []*wire.Service {
 func (s Services) providers() stack.Providers {
 	all := stack.Providers{}
 	for _, p := range []stack.Providers{s.IAM.Providers(), s.SQS.Providers(), s.Logs.Providers(), s.Lambda.Providers(),
-		s.EventBridge.Providers(), s.Scheduler.Providers(), s.DynamoDB.Providers(), s.S3.Providers()} {
+		s.EventBridge.Providers(), s.Scheduler.Providers(), s.DynamoDB.Providers(), s.S3.Providers(), s.CodePipeline.Providers()} {
 		maps.Copy(all, p)
 	}
 	return all
@@ -140,6 +140,21 @@ type roles struct {
 
 func (r roles) AuthorizeRole(roleARN string, need wire.Need) error {
 	return r.Service.AuthorizeRole(roleARN, need.In(r.region))
+}
+
+// objects is S3 as CodePipeline uses it: buckets of its own Region.
+type objects struct {
+	*s3.Service
+	region string
+}
+
+func (o objects) Read(bucket, key, version string) (body []byte, versionID, etag string, err error) {
+	got, err := o.Object(o.region, bucket, key, version)
+	return got.Body, got.VersionID, got.ETag, err
+}
+
+func (o objects) Write(bucket, key string, body []byte) error {
+	return o.Store(o.region, bucket, key, body)
 }
 
 // launcher starts control planes: the one given, or else real Kubernetes, which believes the cloud's own certificate, too.

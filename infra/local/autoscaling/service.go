@@ -49,7 +49,7 @@ func New(w *world.World, machines *ec2.Service, events Events, queues Queues) *S
 func (s *Service) API() *wire.Service {
 	return &wire.Service{
 		Name: "autoscaling", Protocol: wire.Query, XMLNamespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/",
-		Ops: slices.Concat(s.groupOps(), s.capacityOps(), s.memberOps(), s.hookOps(), s.activityOps(), s.processOps(), s.tagOps(), s.metricOps(), s.sourceOps()),
+		Ops: slices.Concat(s.groupOps(), s.capacityOps(), s.memberOps(), s.hookOps(), s.activityOps(), s.processOps(), s.tagOps(), s.metricOps(), s.sourceOps(), s.refreshOps()),
 	}
 }
 

@@ -22,13 +22,15 @@ func alarmCall(t *testing.T, tg Target, action string, pairs ...string) answered
 // alarms are those that DescribeAlarms says there are.
 type alarms struct {
 	List []struct {
-		AlarmName, AlarmArn, MetricName, Namespace, Statistic, ComparisonOperator, TreatMissingData, StateValue string
+		AlarmName, AlarmArn, MetricName, Namespace, Statistic, ComparisonOperator, TreatMissingData, StateValue, StateReason string
 
 		Period, EvaluationPeriods int
 		Threshold                 float64
 		ActionsEnabled            bool
 		Dimensions                []struct{ Name, Value string } `xml:"Dimensions>member"`
+		AlarmActions              []string                       `xml:"AlarmActions>member"`
 	} `xml:"DescribeAlarmsResult>MetricAlarms>member"`
+	NextToken string `xml:"DescribeAlarmsResult>NextToken"`
 }
 
 func TestCloudWatchAlarms(t *testing.T) {
@@ -76,8 +78,53 @@ func TestCloudWatchAlarms(t *testing.T) {
 		}
 	}
 	if tg.Embedded {
-		if r := alarmCall(t, tg, "SetAlarmState", "AlarmName", name); r.status != 501 {
+		if r := alarmCall(t, tg, "PutAnomalyDetector", "AlarmName", name); r.status != 501 {
 			t.Errorf("what is not there says so: %d %s", r.status, r.body)
+		}
+	}
+}
+
+func TestCloudWatchAlarmState(t *testing.T) {
+	tg := target(t, "monitoring")
+	prefix := fmt.Sprintf("ekspedite-state-%d-", time.Now().UnixNano())
+	action := "arn:aws:sns:" + tg.Region + ":123456789012:page"
+	for _, n := range []string{"a", "b", "c"} {
+		if r := alarmCall(t, tg, "PutMetricAlarm", "AlarmName", prefix+n, "Namespace", "Shop", "MetricName", "Errors", "Statistic", "Sum", "Period", "60", "EvaluationPeriods", "1", "Threshold", "1",
+			"ComparisonOperator", "GreaterThanThreshold", "AlarmActions.member.1", action, "Tags.member.1.Key", "team", "Tags.member.1.Value", n); r.status != 200 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		defer alarmCall(t, tg, "DeleteAlarms", "AlarmNames.member.1", prefix+n) // not a cleanup: the test's context is over by then
+	}
+	describe := func(pairs ...string) (found alarms) {
+		t.Helper()
+		r := alarmCall(t, tg, "DescribeAlarms", append([]string{"AlarmNamePrefix", prefix}, pairs...)...)
+		if err := xml.Unmarshal(r.body, &found); err != nil || r.status != 200 {
+			t.Fatalf("%d %s: %v", r.status, r.body, err)
+		}
+		return found
+	}
+	if r := alarmCall(t, tg, "SetAlarmState", "AlarmName", prefix+"b", "StateValue", "ALARM", "StateReason", "a drill"); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	found := describe("StateValue", "ALARM")
+	if len(found.List) != 1 || found.List[0].AlarmName != prefix+"b" || found.List[0].StateReason != "a drill" || !slices.Equal(found.List[0].AlarmActions, []string{action}) {
+		t.Errorf("%+v", found)
+	}
+	first := describe("MaxRecords", "2")
+	second := describe("MaxRecords", "2", "NextToken", first.NextToken)
+	if len(first.List) != 2 || first.NextToken == "" || len(second.List) != 1 || second.NextToken != "" || second.List[0].AlarmName != prefix+"c" {
+		t.Errorf("in pages: %+v, %+v", first, second)
+	}
+	r := alarmCall(t, tg, "ListTagsForResource", "ResourceARN", found.List[0].AlarmArn)
+	var tags struct {
+		Tags []struct{ Key, Value string } `xml:"ListTagsForResourceResult>Tags>member"`
+	}
+	if err := xml.Unmarshal(r.body, &tags); err != nil || len(tags.Tags) != 1 || tags.Tags[0].Value != "b" {
+		t.Errorf("tags: %d %s: %v", r.status, r.body, err)
+	}
+	for _, wrong := range [][]string{{"AlarmName", prefix + "b", "StateValue", "FIRE", "StateReason", "x"}, {"AlarmName", prefix + "d", "StateValue", "OK", "StateReason", "x"}} {
+		if r := alarmCall(t, tg, "SetAlarmState", wrong...); r.status != 400 && r.status != 404 {
+			t.Errorf("%v: %d %s", wrong, r.status, r.body)
 		}
 	}
 }

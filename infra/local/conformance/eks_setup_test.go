@@ -34,8 +34,9 @@ type eksSuite struct {
 	sameZone             string   // a third subnet, in the zone of the first
 }
 
-func newEKSSuite(t *testing.T) *eksSuite {
-	target := target(t, "eks")
+func newEKSSuite(t *testing.T) *eksSuite { return eksSuiteOf(t, target(t, "eks")) }
+
+func eksSuiteOf(t *testing.T, target Target) *eksSuite {
 	s := &eksSuite{Client: eks.NewFromConfig(target.Config), t: t, embedded: target.Embedded}
 	suffix := fmt.Sprint(time.Now().UnixNano() % 1e9)
 	s.network(ec2.NewFromConfig(target.Config))

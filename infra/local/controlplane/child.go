@@ -50,6 +50,10 @@ type Node struct {
 	InternalIP  string            `json:"internalIP"`
 	// KubeletVersion is the control plane's own when empty.
 	KubeletVersion string `json:"kubeletVersion,omitempty"`
+	// OSImage, KernelVersion and ContainerRuntimeVersion are what the Node says of its image; those of a stand-in when empty.
+	OSImage                 string `json:"osImage,omitempty"`
+	KernelVersion           string `json:"kernelVersion,omitempty"`
+	ContainerRuntimeVersion string `json:"containerRuntimeVersion,omitempty"`
 	// Devices are extended resources, as quantities, that the Node offers from when their device plugin's pod is ready on it.
 	Devices map[string]string `json:"devices,omitempty"`
 	// RegisterDelayMillis is how long the machine takes until its kubelet registers.

@@ -164,7 +164,21 @@ func (c *ControlPlane) Nodes(ctx context.Context) ([]NodeStatus, error) {
 	return answer.Nodes, err
 }
 
-// Upgrade restarts the control plane at another version over the same data and port, and tells it about the machines
+// DeprecatedCall is one client's use of one API that a later Kubernetes minor, Removed, serves no more.
+type DeprecatedCall struct {
+	Group, Version, Resource, Removed, UserAgent string
+	Count                                        int
+	LastRequest                                  time.Time
+}
+
+// Deprecated returns the calls of deprecated APIs since it was called last. An upgrade forgets those that nobody asked for.
+func (c *ControlPlane) Deprecated(ctx context.Context) ([]DeprecatedCall, error) {
+	var answer struct{ Calls []DeprecatedCall }
+	err := c.do(ctx, func(ctx context.Context, ch *child) error { return ch.call(ctx, "POST", "/deprecated", nil, &answer) })
+	return answer.Calls, err
+}
+
+// Upgrade restarts the control plane at another version, a newer or an older one, over the same data and port, and tells it about the machines
 // again. When it does not come up at that version, the former one is started again and the error says why.
 func (c *ControlPlane) Upgrade(ctx context.Context, version string) error {
 	return c.do(ctx, func(ctx context.Context, ch *child) error {

@@ -65,6 +65,8 @@ type instanceXML struct {
 	Names               nameOptions     `xml:"privateDnsNameOptions"`
 	PlacementGroup      string          `xml:"placement>groupName,omitempty"`
 	IPv6Address         string          `xml:"ipv6Address,omitempty"`
+	Cores               int             `xml:"cpuOptions>coreCount"`
+	ThreadsPerCore      int             `xml:"cpuOptions>threadsPerCore"`
 }
 
 type reservationXML struct {
@@ -195,6 +197,10 @@ func (s *Service) instanceXML(i *instance) instanceXML {
 		Architecture: i.typ.Arch, RootDeviceType: "ebs", RootDeviceName: i.rootDevice, VirtualizationType: "hvm", SpotInstanceRequest: i.spotRequest,
 		ClientToken: i.clientToken, Tags: tagSet(i.tags), Hypervisor: "xen", EbsOptimized: true, EnaSupport: true, MetadataOptions: i.metadata, Names: i.names,
 		Lifecycle: i.lifecycle(), PlacementGroup: i.placement,
+	}
+	x.Cores, x.ThreadsPerCore = i.typ.VCPU, 1
+	if i.typ.Arch != "arm64" && i.typ.VCPU > 1 { // hyper-threading, as all of Intel's and most of AMD's have
+		x.Cores, x.ThreadsPerCore = i.typ.VCPU/2, 2
 	}
 	if i.monitoring {
 		x.Monitoring = "enabled"

@@ -64,6 +64,17 @@ func (r *fleetRig) want(got map[string]int, errs []string, wanted string, wanted
 	}
 }
 
+// A subnet whose last address is too few for an instance with two interfaces is full, not out of capacity.
+func TestFleetCountsInterfaces(t *testing.T) {
+	withFleets(t, func(t *testing.T, r *fleetRig) {
+		small := must(r.createSubnet(&createSubnetIn{VpcID: r.vpc, CidrBlock: "10.0.3.0/28", AvailabilityZone: "us-east-1b"})).Subnet.SubnetID
+		r.template = must(r.createTemplate(&createTemplateIn{LaunchTemplateName: "two", LaunchTemplateData: &templateData{ImageID: "ami-1", NetworkInterfaces: []networkSpec{{DeviceIndex: new(0)}, {DeviceIndex: new(1)}}}})).Template.ID
+		r.subnets = []string{small}
+		got, errs := r.fleet(6, "on-demand", "", "m5.large") // eleven addresses
+		r.want(got, errs, "m5.large us-east-1b 5", "InsufficientFreeAddressesInSubnet m5.large us-east-1b")
+	})
+}
+
 func TestFleetFillsPoolAfterPool(t *testing.T) {
 	withFleets(t, func(t *testing.T, r *fleetRig) {
 		r.LimitCapacity("m5.large", "us-east-1b", "on-demand", 2)

@@ -89,7 +89,7 @@ func (s *Service) fill(out *fleetOut, choices []fleetChoice, want int, spot bool
 		l, started, err := s.launchPool(c, ask, spot, tags)
 		switch {
 		case err != nil || len(started) == ask:
-		case l.subnet.free() <= 0:
+		case l.subnet.free() < max(len(l.data.NetworkInterfaces), 1): // as start counts an instance
 			err = noAddresses(l.subnet)
 		default:
 			err = s.insufficient(l.typ, l.subnet.az, marketName(spot))

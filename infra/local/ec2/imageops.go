@@ -128,7 +128,7 @@ func (s *Service) describeImages(in *describeImagesIn) (*describeImagesOut, erro
 		}
 	}
 	var items []imageXML
-	for _, i := range slices.Concat(publicImages, s.images) {
+	for _, i := range slices.Concat(s.published(), s.images) {
 		switch {
 		case len(in.IDs) > 0 && !slices.Contains(in.IDs, i.ID):
 		case len(in.Owners) > 0 && !s.owned(i, in.Owners):

@@ -7,6 +7,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ekspedite/ekspedite/infra/local/ec2/form"
 	"github.com/ekspedite/ekspedite/infra/local/wire"
@@ -48,6 +49,8 @@ type Service struct {
 	quotas    map[string]int        // where they are not the default
 	optedIn   map[string]bool       // groups of Local Zones
 	images    []Image               // the account's own
+	started   time.Time
+	ahead     int // releases of public images that came out before their time
 	publicIPs uint32
 	listeners []func(Instance)
 	signals   []func(id string, signal SpotSignal)
@@ -62,7 +65,7 @@ type idempotent struct {
 // New makes an EC2 without any resource: no default VPC either.
 func New(w *world.World, events Events, opts Options) *Service {
 	return &Service{
-		w: w, events: events, opts: opts, outbox: form.NewOutbox(w),
+		w: w, events: events, opts: opts, outbox: form.NewOutbox(w), started: time.Now(),
 		byID: map[string]resource{}, tokens: map[string]idempotent{}, limits: map[pool]int{}, quotas: map[string]int{}, optedIn: map[string]bool{},
 	}
 }

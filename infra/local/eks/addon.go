@@ -178,12 +178,15 @@ func (s *Service) createAddon(_ context.Context, _ *wire.Call, in *createAddonIn
 		}
 		s.mu.Lock()
 		a.status, a.modified = active, time.Now()
+		became := "Creation Succeeded"
 		if err != nil {
 			code, text := addonFailure(err)
 			a.status, a.issues = createFailed, []issue{{Code: code, Message: text, ResourceIDs: []string{}}}
+			became = "Creation Failed"
 		}
 		s.touch()
 		s.mu.Unlock()
+		s.tell(c, a, version, became)
 		s.tendAddon(c, a)
 	})
 	return &addonOut{s.viewAddon(c, a)}, nil
@@ -208,12 +211,17 @@ func (s *Service) tendAddon(c *cluster, a *addon) {
 		return false
 	}
 	s.mu.Lock()
-	if a.status == active && !hasNodes() {
+	version, poor := a.version, a.status == active && !hasNodes()
+	if poor {
 		a.status = degraded
 		a.issues = []issue{{Code: "InsufficientNumberOfReplicas", Message: "The add-on is unhealthy because it doesn't have the desired number of replicas.", ResourceIDs: []string{}}}
 		s.touch()
 	}
 	s.mu.Unlock()
+	if poor {
+		s.tell(c, a, version, "Health Degraded")
+	}
+	restored := false
 	s.await(c.ctx, forever, func() bool {
 		if a.status != degraded {
 			return true
@@ -221,9 +229,12 @@ func (s *Service) tendAddon(c *cluster, a *addon) {
 		if !hasNodes() {
 			return false
 		}
-		a.status, a.issues = active, nil
+		a.status, a.issues, restored = active, nil, true
 		return true
 	})
+	if restored {
+		s.tell(c, a, version, "Health Restored")
+	}
 }
 
 func (s *Service) describeAddon(_ context.Context, _ *wire.Call, in *addonName) (*addonOut, error) {
@@ -270,6 +281,11 @@ func (s *Service) deleteAddon(_ context.Context, _ *wire.Call, in *deleteAddonIn
 			if !in.Preserve {
 				err = s.uninstall(c, addonCatalogue[a.name].objects(a.version, a.namespace, a.role, s.w.Region, nil))
 			}
+			became := "Deletion Succeeded"
+			if err != nil {
+				became = "Deletion Failed"
+			}
+			defer s.tell(c, a, a.version, became) // once that shows
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			if err != nil {

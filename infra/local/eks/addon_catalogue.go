@@ -1,12 +1,14 @@
 package eks
 
+import "slices"
+
 // addonSpec is an add-on of EKS's catalogue.
 type addonSpec struct {
 	typ, owner, publisher string
 	namespace             string
-	fixedNamespace        bool // nodes need it in kube-system
-	versions              func(kubernetes string) []string
-	defaults              []string // newest first; the first is the default
+	fixedNamespace        bool                             // nodes need it in kube-system
+	releases              []addonRelease                   // newest first
+	versions              func(kubernetes string) []string // instead of releases; newest first, and the first is the default
 	schema                schema
 	accounts              []podIdentityConfig // service accounts that need a role
 	workloads             []workload
@@ -43,14 +45,6 @@ func managed(account string, policies ...string) podIdentityConfig {
 	return out
 }
 
-// available are the versions for a Kubernetes minor, the default first: from the table or from what follows from the Kubernetes minor.
-func (a addonSpec) available(kubernetes string) []string {
-	if a.versions != nil {
-		return a.versions(kubernetes)
-	}
-	return a.defaults
-}
-
 // needsNodes tells whether the add-on is unhealthy as long as the cluster has no node.
 func (a addonSpec) needsNodes() bool {
 	for _, w := range a.workloads {
@@ -71,7 +65,7 @@ const (
 var addonCatalogue = map[string]addonSpec{
 	"vpc-cni": {
 		typ: "networking", owner: "aws", publisher: "eks", namespace: "kube-system", fixedNamespace: true,
-		defaults: []string{"v1.21.1-eksbuild.1", "v1.20.5-eksbuild.1", "v1.19.6-eksbuild.1"},
+		releases: vpcCNIReleases,
 		schema:   vpcCNISchema, accounts: []podIdentityConfig{managed("aws-node", "AmazonEKS_CNI_Policy")},
 		workloads: []workload{{
 			kind: "DaemonSet", name: "aws-node", container: "aws-node", image: "amazon-k8s-cni", account: "aws-node", critical: nodeCritical,
@@ -81,11 +75,8 @@ var addonCatalogue = map[string]addonSpec{
 	},
 	"kube-proxy": {
 		typ: "networking", owner: "aws", publisher: "eks", namespace: "kube-system", fixedNamespace: true,
-		versions: func(k string) []string {
-			r, _ := findRelease(k)
-			return []string{"v" + r.patch + "-eksbuild.1", "v" + k + ".0-eksbuild.2"}
-		},
-		schema: kubeProxySchema,
+		versions: kubeProxyVersions,
+		schema:   kubeProxySchema,
 		workloads: []workload{{
 			kind: "DaemonSet", name: "kube-proxy", container: "kube-proxy", image: "eks/kube-proxy", account: "kube-proxy", critical: nodeCritical,
 			labels: map[string]string{"k8s-app": "kube-proxy"}, cpu: "100m", hostNetwork: true, tolerateAll: true,
@@ -93,13 +84,8 @@ var addonCatalogue = map[string]addonSpec{
 	},
 	"coredns": {
 		typ: "networking", owner: "aws", publisher: "eks", namespace: "kube-system", fixedNamespace: true,
-		versions: func(k string) []string {
-			if minor(k) < 36 {
-				return []string{"v1.12.4-eksbuild.1", "v1.13.1-eksbuild.1"}
-			}
-			return []string{"v1.13.1-eksbuild.1", "v1.12.4-eksbuild.1"}
-		},
-		schema: coreDNSSchema,
+		releases: coreDNSReleases,
+		schema:   coreDNSSchema,
 		workloads: []workload{{
 			kind: "Deployment", name: "coredns", container: "coredns", image: "eks/coredns", replicas: 2, account: "coredns", critical: clusterCritical,
 			labels: map[string]string{"k8s-app": "kube-dns", "eks.amazonaws.com/component": "coredns"}, cpu: "100m", memory: "70Mi",
@@ -107,40 +93,40 @@ var addonCatalogue = map[string]addonSpec{
 	},
 	"aws-ebs-csi-driver": {
 		typ: "storage", owner: "aws", publisher: "eks", namespace: "kube-system",
-		defaults: []string{"v1.53.0-eksbuild.1", "v1.52.1-eksbuild.1", "v1.51.0-eksbuild.1"},
+		releases: ebsReleases,
 		schema:   csiSchema, accounts: []podIdentityConfig{managed("ebs-csi-controller-sa", "service-role/AmazonEBSCSIDriverPolicy")},
 		workloads: csiDriver("ebs", "eks/aws-ebs-csi-driver"),
 	},
 	"aws-efs-csi-driver": {
 		typ: "storage", owner: "aws", publisher: "eks", namespace: "kube-system",
-		defaults: []string{"v2.1.15-eksbuild.1", "v2.1.14-eksbuild.1", "v2.1.13-eksbuild.1"},
+		releases: everywhereServed("v2.1.15-eksbuild.1", "v2.1.14-eksbuild.1", "v2.1.13-eksbuild.1"),
 		schema:   csiSchema, accounts: []podIdentityConfig{managed("efs-csi-controller-sa", "service-role/AmazonEFSCSIDriverPolicy")},
 		workloads: csiDriver("efs", "eks/aws-efs-csi-driver"),
 	},
 	"aws-mountpoint-s3-csi-driver": {
 		typ: "storage", owner: "aws", publisher: "s3", namespace: "kube-system",
-		defaults: []string{"v2.2.1-eksbuild.1", "v2.1.0-eksbuild.1", "v1.15.0-eksbuild.1"},
+		releases: everywhereServed("v2.2.1-eksbuild.1", "v2.1.0-eksbuild.1", "v1.15.0-eksbuild.1"),
 		schema:   csiSchema, accounts: []podIdentityConfig{managed("s3-csi-driver-sa", "AmazonS3ReadOnlyAccess")},
 		workloads: []workload{{kind: "DaemonSet", name: "s3-csi-node", container: "s3-plugin", image: "eks/aws-s3-csi-driver", section: "node", account: "s3-csi-driver-sa", critical: nodeCritical, cpu: "10m"}},
 	},
 	"snapshot-controller": {
 		typ: "storage", owner: "aws", publisher: "eks", namespace: "kube-system",
-		defaults: []string{"v8.3.0-eksbuild.1", "v8.2.1-eksbuild.1"}, schema: deploymentSchema,
+		releases: everywhereServed("v8.3.0-eksbuild.1", "v8.2.1-eksbuild.1"), schema: deploymentSchema,
 		workloads: []workload{{kind: "Deployment", name: "snapshot-controller", container: "snapshot-controller", image: "eks/snapshot-controller", replicas: 2, account: "snapshot-controller", cpu: "10m"}},
 	},
 	"eks-pod-identity-agent": {
 		typ: "security", owner: "aws", publisher: "eks", namespace: "kube-system",
-		defaults: []string{"v1.3.9-eksbuild.3", "v1.3.8-eksbuild.2", "v1.3.7-eksbuild.2"}, schema: daemonSchema,
+		releases: podIdentityReleases, schema: daemonSchema,
 		workloads: []workload{{kind: "DaemonSet", name: "eks-pod-identity-agent", container: "eks-pod-identity-agent", image: "eks/eks-pod-identity-agent", critical: nodeCritical, cpu: "10m", hostNetwork: true, tolerateAll: true}},
 	},
 	"eks-node-monitoring-agent": {
 		typ: "observability", owner: "aws", publisher: "eks", namespace: "kube-system",
-		defaults: []string{"v1.4.2-eksbuild.1", "v1.4.1-eksbuild.1"}, schema: monitoringSchema,
+		releases: everywhereServed("v1.4.2-eksbuild.1", "v1.4.1-eksbuild.1"), schema: monitoringSchema,
 		workloads: []workload{{kind: "DaemonSet", name: "eks-node-monitoring-agent", container: "eks-node-monitoring-agent", image: "eks/eks-node-monitoring-agent", section: "monitoringAgent", critical: nodeCritical, cpu: "10m", hostNetwork: true, tolerateAll: true}},
 	},
 	"amazon-cloudwatch-observability": {
 		typ: "observability", owner: "aws", publisher: "eks", namespace: "amazon-cloudwatch",
-		defaults: []string{"v4.5.0-eksbuild.1", "v4.4.0-eksbuild.1"}, schema: cloudWatchSchema,
+		releases: everywhereServed("v4.5.0-eksbuild.1", "v4.4.0-eksbuild.1"), schema: cloudWatchSchema,
 		accounts: []podIdentityConfig{managed("cloudwatch-agent", "CloudWatchAgentServerPolicy", "AWSXrayWriteOnlyAccess")},
 		workloads: []workload{
 			{kind: "Deployment", name: "amazon-cloudwatch-observability-controller-manager", container: "manager", image: "eks/observability/cloudwatch-agent-operator", replicas: 1, section: "manager", account: "amazon-cloudwatch-observability-controller-manager", cpu: "100m"},
@@ -150,18 +136,18 @@ var addonCatalogue = map[string]addonSpec{
 	},
 	"metrics-server": {
 		typ: "observability", owner: "community", publisher: "eks", namespace: "kube-system",
-		defaults: []string{"v0.8.0-eksbuild.3", "v0.8.0-eksbuild.2", "v0.7.2-eksbuild.4"}, schema: communitySchema,
+		releases: everywhereServed("v0.8.0-eksbuild.3", "v0.8.0-eksbuild.2", "v0.7.2-eksbuild.4"), schema: communitySchema,
 		workloads: []workload{{kind: "Deployment", name: "metrics-server", container: "metrics-server", image: "eks/metrics-server", replicas: 2, account: "metrics-server", critical: clusterCritical, cpu: "100m", memory: "200Mi"}},
 	},
 	"external-dns": {
 		typ: "networking", owner: "community", publisher: "eks", namespace: "external-dns",
-		defaults: []string{"v0.19.0-eksbuild.2", "v0.18.0-eksbuild.1"}, schema: communitySchema,
+		releases: everywhereServed("v0.19.0-eksbuild.2", "v0.18.0-eksbuild.1"), schema: communitySchema,
 		accounts:  []podIdentityConfig{managed("external-dns", "AmazonRoute53FullAccess")},
 		workloads: []workload{{kind: "Deployment", name: "external-dns", container: "external-dns", image: "eks/external-dns", replicas: 1, account: "external-dns", cpu: "10m"}},
 	},
 	"cert-manager": {
 		typ: "security", owner: "community", publisher: "eks", namespace: "cert-manager",
-		defaults: []string{"v1.19.1-eksbuild.1", "v1.18.2-eksbuild.2"}, schema: communitySchema,
+		releases: everywhereServed("v1.19.1-eksbuild.1", "v1.18.2-eksbuild.2"), schema: communitySchema,
 		accounts: []podIdentityConfig{managed("cert-manager", "AmazonRoute53FullAccess")},
 		workloads: []workload{
 			{kind: "Deployment", name: "cert-manager", container: "cert-manager-controller", image: "eks/cert-manager-controller", replicas: 1, account: "cert-manager", cpu: "10m"},
@@ -185,14 +171,11 @@ func chooseAddonVersion(c *cluster, name, version string) (string, error) {
 	if !ok {
 		return "", invalidParameter(c.name, "Addon %s specified is not supported in %s kubernetes version", name, c.version)
 	}
-	all := spec.available(c.version)
 	if version == "" {
-		return all[0], nil
+		return spec.preferred(c.version), nil
 	}
-	for _, v := range all {
-		if v == version {
-			return v, nil
-		}
+	if slices.Contains(spec.available(c.version), version) {
+		return version, nil
 	}
 	return "", invalidParameter(c.name, "Addon version specified is not supported")
 }

@@ -135,7 +135,10 @@ func (f *FieldConflict) Error() string {
 func addonFailure(err error) (code, text string) {
 	var conflict *FieldConflict
 	var status *statusError
+	var told updateFailure
 	switch {
+	case errors.As(err, &told):
+		return told.ErrorCode, told.ErrorMessage
 	case errors.As(err, &conflict):
 		return "ConfigurationConflict", conflict.Error()
 	case errors.As(err, &status) && status.code/100 == 4:

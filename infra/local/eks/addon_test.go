@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 )
@@ -25,13 +26,24 @@ func TestAddonLifecycle(t *testing.T) {
 		if u.Type != "AddonUpdate" || r.clusters["c"].addons["vpc-cni"].version != "v1.20.5-eksbuild.1" {
 			t.Errorf("update %+v", u)
 		}
+		before, _ := r.events.seen()
 		create("coredns", "")
 		r.until(func() bool { return r.clusters["c"].addons["coredns"].status == degraded })
 		r.mustNodegroup()
 		r.until(func() bool { return r.clusters["c"].addons["coredns"].status == active })
+		synctest.Wait()
+		if want := []string{"EKS Addon Creation Succeeded", "EKS Addon Health Degraded", "EKS Addon Health Restored"}; !slices.Equal(since(r, before), want) {
+			t.Errorf("events %q", since(r, before))
+		}
 		if _, err := r.deleteAddon(t.Context(), asAdmin(), &deleteAddonIn{ClusterName: "c", AddonName: "coredns", Preserve: true}); err != nil {
 			t.Fatal(err)
 		}
 		r.until(func() bool { return r.clusters["c"].addons["coredns"] == nil })
 	})
+}
+
+// since are the kinds of the events after some.
+func since(r *rig, before []string) []string {
+	kinds, _ := r.events.seen()
+	return kinds[len(before):]
 }

@@ -57,7 +57,11 @@ func (s *Service) updateAddon(_ context.Context, _ *wire.Call, in *updateAddonIn
 		if !sleep(c.ctx, s.w.Profile.ConfigUpdate) {
 			return
 		}
-		err := s.install(c, spec.objects(version, a.namespace, next.role, s.w.Region, config), cmp.Or(in.ResolveConflicts, resolveNone))
+		mode := cmp.Or(in.ResolveConflicts, resolveNone)
+		err := s.toldToFail(c, a, mode)
+		if err == nil {
+			err = s.install(c, spec.objects(version, a.namespace, next.role, s.w.Region, config), mode)
+		}
 		if c.ctx.Err() != nil {
 			return
 		}
@@ -68,29 +72,56 @@ func (s *Service) updateAddon(_ context.Context, _ *wire.Call, in *updateAddonIn
 			a.status, a.issues = updateFailed, []issue{{Code: code, Message: text, ResourceIDs: []string{}}}
 			s.end(u, updateError{code, text, []string{a.name}})
 			s.mu.Unlock()
+			s.tell(c, a, version, "Update Failed")
 			return
 		}
 		a.version, a.role, a.config, a.status, a.issues = version, next.role, next.config, active, nil
 		s.end(u)
 		s.mu.Unlock()
+		s.tell(c, a, version, "Update Succeeded")
 		s.tendAddon(c, a)
 	})
 	return u.view(), nil
 }
 
+// toldToFail is the failure that somebody has ordered for the add-on, if any. A conflict is one only for an update that does not
+// resolve conflicts.
+func (s *Service) toldToFail(c *cluster, a *addon, mode string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	how, ok := s.trip(c.name, "", a.name, func(how string) bool { return isUpdateError(how) || how == conflicting && mode == resolveNone })
+	switch {
+	case !ok:
+		return nil
+	case how == conflicting:
+		return &FieldConflict{[]string{"told to conflict " + a.name + " - .spec.template.spec.containers"}}
+	}
+	return updateFailure(ordered(how, a.name))
+}
+
+// tell tells EventBridge what became of an add-on. AWS documents the kinds of these events and not what is in them.
+func (s *Service) tell(c *cluster, a *addon, version, what string) {
+	if s.opt.Events == nil {
+		return
+	}
+	s.opt.Events.Emit("aws.eks", "EKS Addon "+what, []string{a.arn}, map[string]string{"clusterName": c.name, "addonName": a.name, "addonVersion": version})
+}
+
 // tooFar compares the minors of v1.19.2-eksbuild.1 and the like.
 func tooFar(from, to string) bool {
-	minorOf := func(v string) int {
-		parts := strings.SplitN(strings.TrimPrefix(v, "v"), ".", 3)
-		if len(parts) < 3 {
-			return -1
-		}
-		n, err := strconv.Atoi(parts[1])
-		if err != nil {
-			return -1
-		}
-		return n
-	}
-	d := minorOf(from) - minorOf(to)
+	d := addonMinor(from) - addonMinor(to)
 	return d > 1 || d < -1
+}
+
+// addonMinor is 19 for v1.19.2-eksbuild.1, and -1 for what has no minor.
+func addonMinor(version string) int {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	if len(parts) < 3 {
+		return -1
+	}
+	n, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return -1
+	}
+	return n
 }

@@ -69,8 +69,8 @@ func (s *Service) describeAddonVersions(_ context.Context, _ *wire.Call, in *des
 			if in.KubernetesVersion != "" && in.KubernetesVersion != r.version {
 				continue
 			}
-			for i, v := range spec.available(r.version) {
-				info.add(v, compatibility{r.version, []string{"*"}, i == 0})
+			for _, v := range spec.available(r.version) {
+				info.add(v, compatibility{r.version, []string{"*"}, v == spec.preferred(r.version)})
 			}
 		}
 		out.Addons = append(out.Addons, info)

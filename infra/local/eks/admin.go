@@ -126,6 +126,18 @@ func (a *admin) Cordon(ctx context.Context, node string) error {
 	return err
 }
 
+// Uncordon implements Restorer.
+func (a *admin) Uncordon(ctx context.Context, node string) error {
+	err := a.do(ctx, "PATCH", nodePath(node), mergePatch, map[string]any{
+		"spec":     map[string]any{"unschedulable": nil},
+		"metadata": map[string]any{"labels": map[string]any{"node.kubernetes.io/exclude-from-external-load-balancers": nil}},
+	}, nil)
+	if isStatus(err, http.StatusNotFound) {
+		return nil
+	}
+	return err
+}
+
 type pod struct {
 	Metadata struct {
 		Name, Namespace, UID string

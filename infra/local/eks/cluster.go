@@ -20,6 +20,9 @@ type cluster struct {
 	version       string
 	platform      int
 	upgraded      time.Time // when the last version update ended; zero if none did
+	upgradedFrom  string    // the minor before it; empty if there was none, or after a rollback
+	rolledBack    bool      // the last version update was a rollback
+	born          string    // the minor that it was created at: what EKS installed by itself stays at that
 	status        string
 	roleARN       string
 	creator       string // principal ARN
@@ -49,6 +52,7 @@ type cluster struct {
 	capabilities  map[string]*capability
 	interfaces    []string // the control plane's network interfaces
 	children
+	insights
 	configMapRoles map[string]string // type of entry by node role, for those that EKS itself put into the aws-auth ConfigMap
 	dir            string
 	plane          ControlPlane
@@ -124,6 +128,7 @@ func (s *Service) clusterOps() []wire.Op {
 		wire.Handle("DeleteCluster", needCluster("DeleteCluster", s), s.deleteCluster).REST("DELETE", "/clusters/{name}"),
 		wire.Handle("UpdateClusterConfig", s.needUpdateClusterConfig, s.updateClusterConfig).REST("POST", "/clusters/{name}/update-config"),
 		wire.Handle("UpdateClusterVersion", s.needUpdateClusterVersion, s.updateClusterVersion).REST("POST", "/clusters/{name}/updates"),
+		wire.Handle("CancelUpdate", s.needCancelUpdate, s.cancelUpdate).REST("POST", "/clusters/{name}/updates/{updateId}/cancel-update"),
 	}
 }
 
@@ -161,7 +166,7 @@ func (s *Service) createCluster(_ context.Context, call *wire.Call, in *createCl
 func (s *Service) newCluster(call *wire.Call, in *createClusterIn, found checked) *cluster {
 	c := &cluster{
 		name: in.Name, arn: s.w.ARN("eks", "cluster/"+in.Name), id: strings.ToUpper(s.w.Hex(32)), created: time.Now(),
-		version: in.Version, platform: 1, status: creating, roleARN: in.RoleARN, creator: principalOf(call.Caller),
+		version: in.Version, born: in.Version, platform: 1, status: creating, roleARN: in.RoleARN, creator: principalOf(call.Caller),
 		vpc: newVPCConfig(in.ResourcesVPCConfig, found.vpc, found.network.IPFamily), network: found.network,
 		encryption: in.EncryptionConfig, zonalShift: in.ZonalShiftConfig, protected: in.DeletionProtection, tags: in.Tags,
 		outpost: in.OutpostConfig, tier: found.tier, parts: found.parts,

@@ -2,7 +2,6 @@ package eks
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -31,7 +30,7 @@ type updateVersionIn struct {
 	Version            string          `json:"version"`
 	ClientRequestToken string          `json:"clientRequestToken"`
 	Force              bool            `json:"force"`
-	RollbackConfig     json.RawMessage `json:"rollbackConfig"`
+	RollbackConfig     *rollbackConfig `json:"rollbackConfig"`
 }
 
 // change is one kind of configuration update: how it is recorded and what it does when its time has come.
@@ -145,11 +144,14 @@ func (s *Service) updateClusterVersion(_ context.Context, _ *wire.Call, in *upda
 		return viewOr(u, err)
 	}
 	from, to := minor(c.version), minor(in.Version)
-	if to == from-1 && !c.upgraded.IsZero() && time.Since(c.upgraded) < 7*24*time.Hour {
-		return nil, unsupported("version rollback (UpdateClusterVersion from %s to %s within seven days)", c.version, in.Version)
+	if to == from-1 {
+		if err := in.RollbackConfig.check(c.name); err != nil {
+			return nil, err
+		}
+		return s.rollBack(c, req, in)
 	}
-	if present(in.RollbackConfig) {
-		return nil, unsupported("rollbackConfig")
+	if in.RollbackConfig != nil {
+		return nil, invalidParameter(c.name, "rollbackConfig can be specified for a version rollback only")
 	}
 	if to != from+1 {
 		return nil, invalidParameter(c.name, "Unsupported Kubernetes minor version update from %s to %s", c.version, in.Version)
@@ -163,11 +165,10 @@ func (s *Service) updateClusterVersion(_ context.Context, _ *wire.Call, in *upda
 	if old := s.tooOld(c, to); len(old) > 0 {
 		return nil, invalidRequest(c.name, "Nodegroups %s must be updated to match cluster version %s before updating cluster version", strings.Join(old, ", "), c.version)
 	}
-	zones := 2
-	if c.outpost != nil {
-		zones = 1
+	if err := s.checkControlPlaneAddresses(c); err != nil {
+		return nil, err
 	}
-	if err := s.checkFree(c.name, c.vpc.SubnetIDs, zones); err != nil {
+	if err := s.passGate(c, upgradeReadiness, in.Version, in.Force); err != nil {
 		return nil, err
 	}
 	u := s.begin(c, &update{kind: "VersionUpdate", request: req,
@@ -175,6 +176,16 @@ func (s *Service) updateClusterVersion(_ context.Context, _ *wire.Call, in *upda
 	s.showUpdating(c, u)
 	s.w.Go(func(context.Context) { s.upgrade(c, u, in.Version) })
 	return u.view(), nil
+}
+
+// checkControlPlaneAddresses refuses a new version for which there are too few addresses: the new instances of the control plane
+// come before the old ones go. The caller holds s.mu.
+func (s *Service) checkControlPlaneAddresses(c *cluster) error {
+	zones := 2
+	if c.outpost != nil {
+		zones = 1
+	}
+	return s.checkFree(c.name, c.vpc.SubnetIDs, zones)
 }
 
 // tooOld names the node groups whose kubelets a control plane of that minor would not accept. The caller holds s.mu.
@@ -192,7 +203,7 @@ func (s *Service) tooOld(c *cluster, target int) []string {
 	return names
 }
 
-// upgrade restarts the control plane at the next minor. EKS replaces it instance by instance and takes minutes; here the
+// upgrade restarts the control plane at the next minor, or at the one before. EKS replaces it instance by instance and takes minutes; here the
 // API is gone for the seconds that the restart takes, at the end of the profile's time.
 func (s *Service) upgrade(c *cluster, u *update, version string) {
 	if !sleep(c.ctx, s.w.Profile.ClusterUpdate) {
@@ -204,7 +215,15 @@ func (s *Service) upgrade(c *cluster, u *update, version string) {
 	}
 	s.mu.Lock()
 	plane := c.plane
+	if how, ok := s.trip(c.name, "", "", isUpdateError); ok {
+		// The new instances did not become healthy: EKS goes back to the old ones, which have served all along.
+		c.settle()
+		s.end(u, ordered(how, c.name))
+		s.mu.Unlock()
+		return
+	}
 	s.mu.Unlock()
+	s.collectDeprecated(c, plane) // what the process has counted ends with it
 	err := plane.Upgrade(c.ctx, version)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,6 +240,7 @@ func (s *Service) upgrade(c *cluster, u *update, version string) {
 	if err := s.reattach(c, c.vpc); err != nil {
 		s.w.Log.Warn("eks: the network interfaces from before the upgrade stay", "cluster", c.name, "error", err.ErrorMessage)
 	}
-	c.version, c.platform, c.upgraded = version, 1, time.Now()
+	c.afterVersion(u, version)
 	s.end(u)
+	s.refreshInsights(c)
 }

@@ -34,6 +34,7 @@ type fakeEC2 struct {
 	templates map[string]int // versions by id
 	broken    bool           // launches fail
 	deaf      bool           // instances stay pending
+	oneZone   bool           // groups launch in the first of their subnets only
 	n         int
 
 	free       map[string]int    // free addresses of a subnet; 250 if not set
@@ -90,7 +91,7 @@ func (f *fakeEC2) Subnet(id string) (Subnet, bool) {
 
 func (f *fakeEC2) FindLaunchTemplate(idOrName, version string) (LaunchTemplate, error) {
 	if idOrName == "lt-image" { // the image of version 2 and on is AWS's for 1.34
-		image, _, _ := publicImage("AL2023_x86_64_STANDARD", "1.34")
+		image := publicImage("1.34")
 		if version == "1" {
 			image = "ami-own"
 		}
@@ -100,6 +101,11 @@ func (f *fakeEC2) FindLaunchTemplate(idOrName, version string) (LaunchTemplate, 
 		return LaunchTemplate{}, errors.New("the specified launch template does not exist")
 	}
 	return LaunchTemplate{Name: "own", Source: "lt-own", SourceVersion: "3", InstanceType: "m5.large"}, nil
+}
+
+func publicImage(minor string) string {
+	i, _ := catalogue{}.NewestImage("AL2023_x86_64_STANDARD", minor)
+	return i.ID
 }
 
 func (f *fakeEC2) CreateLaunchTemplate(LaunchTemplate) (string, error) {
@@ -134,10 +140,18 @@ func (f *fakeEC2) enter(id, state string) {
 	i := f.instances[id]
 	i.State = state
 	f.instances[id] = i
+	listeners := slices.Clone(f.listeners)
 	f.mu.Unlock()
-	for _, l := range f.listeners {
+	for _, l := range listeners {
 		l(i)
 	}
+}
+
+// only has groups launch in the first of their subnets.
+func (f *fakeEC2) only(oneZone bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.oneZone = oneZone
 }
 
 // launch runs an instance. The caller does not hold the lock.
@@ -177,7 +191,10 @@ func (f *fakeEC2) fill() {
 	f.filling.Lock() // two at once would launch what one of them lacks twice
 	defer f.filling.Unlock()
 	f.mu.Lock()
-	next := f.n
+	next, step := f.n, 1
+	if f.oneZone {
+		next, step = 0, 0
+	}
 	var launch []*fakeGroup
 	var end []string
 	for _, g := range f.groups {
@@ -196,7 +213,7 @@ func (f *fakeEC2) fill() {
 	f.mu.Unlock()
 	for _, g := range launch {
 		id := f.launch(g.spec.Tags, append(g.spec.InstanceTypes, "m5.large")[0], g.spec.SubnetIDs[next%len(g.spec.SubnetIDs)])
-		next++
+		next += step
 		f.mu.Lock()
 		g.members = append(g.members, id)
 		f.mu.Unlock()
@@ -204,67 +221,6 @@ func (f *fakeEC2) fill() {
 	for _, id := range end {
 		f.terminate(id)
 	}
-}
-
-func (f *fakeEC2) CreateGroup(spec GroupSpec) error {
-	f.mu.Lock()
-	f.groups[spec.Name] = &fakeGroup{spec: spec, desired: spec.Desired}
-	f.mu.Unlock()
-	f.fill()
-	return nil
-}
-
-func (f *fakeEC2) UpdateGroup(name string, minimum, maximum, desired *int) error {
-	f.mu.Lock()
-	g := f.groups[name]
-	for _, p := range []struct{ to, from *int }{{&g.spec.Min, minimum}, {&g.spec.Max, maximum}, {&g.desired, desired}} {
-		if p.from != nil {
-			*p.to = *p.from
-		}
-	}
-	f.mu.Unlock()
-	f.w.Go(func(context.Context) { f.fill() })
-	return nil
-}
-
-func (f *fakeEC2) DeleteGroup(name string) error {
-	f.mu.Lock()
-	g := f.groups[name]
-	g.desired, g.gone = 0, true
-	f.mu.Unlock()
-	f.fill()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.groups, name)
-	return nil
-}
-
-func (f *fakeEC2) Group(name string) (Group, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	g := f.groups[name]
-	if g == nil {
-		return Group{}, false
-	}
-	out := Group{Name: name, Min: g.spec.Min, Max: g.spec.Max, Desired: g.desired, LaunchFailure: g.failure, FailingSince: g.failing}
-	for _, id := range g.members {
-		out.Instances = append(out.Instances, GroupInstance{ID: id, LifecycleState: "InService"})
-	}
-	return out, true
-}
-
-func (f *fakeEC2) TerminateInstance(id string, decrement bool) error {
-	if decrement {
-		f.mu.Lock()
-		for _, g := range f.groups {
-			if slices.Contains(g.members, id) {
-				g.desired--
-			}
-		}
-		f.mu.Unlock()
-	}
-	f.terminate(id)
-	return nil
 }
 
 // fakeTrust trusts the roles that the tests use.
@@ -298,7 +254,8 @@ type rig struct {
 	mu     sync.Mutex
 	planes []*fakePlane
 	fail   error // of launches
-	patch  bool  // AWS patches the platform at the next change
+	events fakeEvents
+	patch  bool // AWS patches the platform at the next change
 }
 
 func (r *rig) Launch(_ context.Context, spec Spec) (ControlPlane, error) {
@@ -329,7 +286,7 @@ func (r *rig) start(profile world.Profile, launcher Launcher, webhook func(strin
 	r.w, r.ec2 = w, newFakeEC2(w)
 	r.Service = New(w, Options{
 		TokenWebhook: webhook,
-		Launcher:     launcher, EC2: r.ec2, AutoScaling: r.ec2, IAM: fakeTrust{}, STS: r.tokens, Dir: t.TempDir(),
+		Launcher:     launcher, EC2: r.ec2, AutoScaling: r.ec2, IAM: fakeTrust{}, STS: r.tokens, Dir: t.TempDir(), Events: &r.events,
 		PlatformUpdate: func() bool { p := r.patch; r.patch = false; return p },
 	})
 	t.Cleanup(func() { r.Close(); w.Close() })

@@ -65,6 +65,35 @@ func (p *fakePlane) Cordon(_ context.Context, n string) error {
 	p.note("cordon %s", n)
 	return nil
 }
+func (p *fakePlane) Uncordon(_ context.Context, n string) error {
+	p.note("uncordon %s", n)
+	return nil
+}
+
+// said is what it was told so far.
+func (p *fakePlane) said() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string{}, p.events...)
+}
+
+// cordoned are the nodes that were cordoned last and are still there.
+func (p *fakePlane) cordoned() (names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name := range p.nodes {
+		last := ""
+		for _, e := range p.events {
+			if e == "cordon "+name || e == "uncordon "+name {
+				last = e
+			}
+		}
+		if last == "cordon "+name {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 func (p *fakePlane) Evict(_ context.Context, n string, force bool) (int, error) {
 	if p.blocked && !force {
 		return 1, nil

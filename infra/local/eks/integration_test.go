@@ -127,6 +127,7 @@ func TestRealControlPlane(t *testing.T) {
 		}
 	}
 
+	realBlockedUpdate(t, r, api)
 	realAccessPolicies(t, r, api, info.Endpoint)
 	realAddons(t, r, api)
 
@@ -143,6 +144,47 @@ func TestRealControlPlane(t *testing.T) {
 		}
 		return errors.Join(err, errors.New("still there"))
 	})
+}
+
+// realBlockedUpdate has a PodDisruptionBudget stop the update of a node group. Afterwards the old nodes take pods again.
+func realBlockedUpdate(t *testing.T, r *rig, api *admin) {
+	t.Helper()
+	ctx, label := t.Context(), map[string]string{"app": "guarded"}
+	const pods, budgets = "/api/v1/namespaces/default/pods", "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+	names := []string{"ip-10-0-0-1.ec2.internal", "ip-10-0-0-2.ec2.internal"}
+	must := func(method, path string, body any) {
+		t.Helper()
+		if err := api.do(ctx, method, path, plainJSON, body, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must("POST", budgets, map[string]any{"metadata": map[string]any{"name": "guarded"}, "spec": map[string]any{"minAvailable": 2, "selector": map[string]any{"matchLabels": label}}})
+	for _, node := range names {
+		must("POST", pods, map[string]any{"metadata": map[string]any{"name": "on-" + node, "labels": label}, "spec": map[string]any{
+			"nodeName": node, "containers": []any{map[string]any{"name": "x", "image": "x"}}, "tolerations": []any{map[string]string{"operator": "Exists"}}}})
+		eventually(t, "the pod runs", func() error {
+			var p struct{ Status struct{ Phase string } }
+			if err := api.do(ctx, "GET", pods+"/on-"+node, plainJSON, nil, &p); err != nil || p.Status.Phase != "Running" {
+				return errors.Join(err, errors.New(p.Status.Phase))
+			}
+			return nil
+		})
+	}
+	r.SetEvictionPatience(3 * time.Second)
+	defer r.SetEvictionPatience(0)
+	u, err := r.nodes("1.35")
+	r.failsWith(podEviction, u, err)
+	for _, node := range names {
+		var n struct {
+			Metadata struct{ Labels map[string]string }
+			Spec     struct{ Unschedulable bool }
+		}
+		if err := api.do(ctx, "GET", nodePath(node), plainJSON, nil, &n); err != nil || n.Spec.Unschedulable || n.Metadata.Labels["node.kubernetes.io/exclude-from-external-load-balancers"] != "" {
+			t.Errorf("a node of a blocked update: %+v, %v", n, err)
+		}
+		must("DELETE", pods+"/on-"+node, nil)
+	}
+	must("DELETE", budgets+"/guarded", nil)
 }
 
 // eventually asks a process outside of this one until it agrees.

@@ -53,7 +53,18 @@ func (p *process) PutNode(ctx context.Context, n Node) error {
 	return p.ControlPlane.PutNode(ctx, controlplane.Node{
 		Name: n.Name, ProviderID: n.ProviderID, Labels: n.Labels, Taints: taints, Capacity: n.Capacity, Allocatable: n.Allocatable,
 		InternalIP: n.InternalIP, KubeletVersion: n.KubeletVersion, Devices: n.Devices,
+		OSImage: n.OSImage, KernelVersion: n.KernelVersion, ContainerRuntimeVersion: n.ContainerRuntimeVersion,
 	})
+}
+
+// Deprecated implements Witness.
+func (p *process) Deprecated(ctx context.Context) ([]DeprecatedCall, error) {
+	calls, err := p.ControlPlane.Deprecated(ctx)
+	out := make([]DeprecatedCall, len(calls))
+	for i, c := range calls {
+		out[i] = DeprecatedCall(c)
+	}
+	return out, err
 }
 
 // Stop ends the process; it has a limit of its own and is killed after.

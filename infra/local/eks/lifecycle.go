@@ -44,6 +44,7 @@ func (s *Service) bringUp(c *cluster) {
 	c.wasReady = true
 	if c.status == creating {
 		c.status = active
+		s.tendInsights(c)
 	}
 	s.kick(c.name)
 	s.touch()

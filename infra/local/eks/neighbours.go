@@ -197,6 +197,8 @@ type Node struct {
 	Allocatable    map[string]string
 	InternalIP     string
 	KubeletVersion string
+	// OSImage, KernelVersion and ContainerRuntimeVersion are what its image makes the Node say of itself.
+	OSImage, KernelVersion, ContainerRuntimeVersion string
 	// Devices are resources, as quantities, that the Node offers once their device plugin runs on it.
 	Devices map[string]string
 }

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 )
@@ -37,7 +38,7 @@ func (s *Service) node(c *cluster, m *machine) (Node, error) {
 	n := Node{
 		Name: i.PrivateDNSName, ProviderID: "aws:///" + i.AZ + "/" + i.ID, Labels: labels, InternalIP: i.PrivateIP,
 	}
-	sh := shape{disk: 20}
+	sh, ami := shape{disk: 20}, m.ami
 	if g := c.nodegroups[m.group]; g != nil {
 		maps.Copy(labels, g.labels)
 		labels["eks.amazonaws.com/nodegroup"] = g.name
@@ -55,7 +56,7 @@ func (s *Service) node(c *cluster, m *machine) (Node, error) {
 		if g.disk > 0 {
 			sh.disk = g.disk
 		}
-		sh.managed, sh.ami = true, g.ami
+		sh.managed, sh.ami, ami = true, g.ami, g.ami
 	}
 	if m.group == "" {
 		own := userDataNode(i.UserData)
@@ -67,7 +68,7 @@ func (s *Service) node(c *cluster, m *machine) (Node, error) {
 	if !ok {
 		return Node{}, fmt.Errorf("Kubernetes version %s is not known", m.version)
 	}
-	n.KubeletVersion = "v" + r.patch + "-eks-" + r.image
+	n.describe(ami, m.version, cmp.Or(m.release, r.releaseVersion()), r)
 	n.Capacity, n.Allocatable = capacity(t, sh)
 	n.Devices = sh.devices(t, n)
 	return n, nil
@@ -79,12 +80,15 @@ func (s *Service) image(g *nodegroup) string {
 	if g.ami == "CUSTOM" {
 		return ""
 	}
-	version := g.version
+	version, release := g.version, g.release
 	if g.next != "" {
-		version = g.next
+		version, release = g.next, g.nextRelease
 	}
-	if id, _, ok := publicImage(g.ami, version); ok {
-		return id
+	if i, ok := s.images().ReleasedImage(g.ami, version, release); ok {
+		return i.ID
+	}
+	if i, ok := s.images().NewestImage(g.ami, version); ok {
+		return i.ID // of an older release than the catalogue knows
 	}
 	return imageID(g.ami, version)
 }

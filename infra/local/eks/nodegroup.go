@@ -14,6 +14,7 @@ type nodegroup struct {
 	uuid              string
 	version, release  string // of the group; new instances get them
 	next              string // what new instances get while an update to another version runs; else empty
+	nextRelease       string // the AMI release that goes with next
 	revision          int    // of EKS's launch template
 	status            string
 	capacity          string        // spot, onDemand, capacityBlock

@@ -55,9 +55,9 @@ var windowsBuilds = map[string]string{"2019": "10.0.17763", "2022": "10.0.20348"
 func windowsBuild(ami string) string { return windowsBuilds[strings.Split(ami, "_")[2]] }
 
 // latest is the newest image release of an AMI type for a Kubernetes minor, in the form that its vendor gives it.
-func (r release) latest(ami string) string {
-	if _, version, ok := publicImage(ami, r.version); ok {
-		return version
+func (s *Service) latest(r release, ami string) string {
+	if i, ok := s.images().NewestImage(ami, r.version); ok {
+		return i.Release
 	}
 	return r.releaseVersion() // of an image that EC2's catalogue lacks
 }
@@ -68,9 +68,9 @@ var (
 	windowsForm      = regexp.MustCompile(`^1\.\d+-\d{4}\.\d{2}\.\d{2}$`)
 )
 
-// checkRelease refuses an image release that the AMI type has not for the Kubernetes minor. The catalogue has no
-// history: every release of the right form is taken for an older one. A Bottlerocket release is no sign of its minor.
-func (r release) checkRelease(cluster, ami, version string) error {
+// checkRelease refuses an image release that the AMI type has not for the Kubernetes minor. The catalogue has not all of
+// AWS's history: every release of the right form is taken for an older one. A Bottlerocket release is no sign of its minor.
+func (s *Service) checkRelease(r release, cluster, ami, version string) error {
 	form, of := releaseForm, r.version+"."
 	switch {
 	case strings.HasPrefix(ami, "BOTTLEROCKET_"):
@@ -80,7 +80,7 @@ func (r release) checkRelease(cluster, ami, version string) error {
 	}
 	switch {
 	case !form.MatchString(version):
-		return invalidParameter(cluster, "Requested Nodegroup release version %s is invalid. Allowed release version is %s", version, r.latest(ami))
+		return invalidParameter(cluster, "Requested Nodegroup release version %s is invalid. Allowed release version is %s", version, s.latest(r, ami))
 	case !strings.HasPrefix(version, of):
 		return invalidParameter(cluster, "Requested release version %s is not valid for kubernetes version %s", version, r.version)
 	}

@@ -50,11 +50,11 @@ func (s *Service) fillNodegroup(g *nodegroup, in *createNodegroupIn) error {
 	if err := s.chooseMachines(g, in); err != nil {
 		return err
 	}
-	if g.version, g.release, err = chooseVersion(c, g.ami, c.version, in.Version, in.ReleaseVersion); err != nil {
+	if g.version, g.release, err = s.chooseVersion(c, g.ami, c.version, in.Version, in.ReleaseVersion); err != nil {
 		return err
 	}
 	if g.ami == "CUSTOM" {
-		g.version, g.release = imageMinor(c, g.customImage), g.customImage
+		g.version, g.release = s.imageMinor(c, g.customImage), g.customImage
 	}
 	if g.warmPool, err = g.warmPool.merge(g, in.WarmPoolConfig); err != nil {
 		return err
@@ -268,7 +268,7 @@ func (p updateConfig) unavailable(nodes int) int {
 }
 
 // chooseVersion settles a node group's Kubernetes and AMI release version. fallback is taken when neither is asked for.
-func chooseVersion(c *cluster, ami, fallback, version, releaseVersion string) (string, string, error) {
+func (s *Service) chooseVersion(c *cluster, ami, fallback, version, releaseVersion string) (string, string, error) {
 	if version == "" {
 		version = fallback
 	}
@@ -285,9 +285,9 @@ func chooseVersion(c *cluster, ami, fallback, version, releaseVersion string) (s
 	case strings.HasPrefix(ami, "AL2_") && minor(version) > lastAL2:
 		return "", "", invalidParameter(c.name, "AMI Type %s is only supported for kubernetes versions 1.%d or earlier", ami, lastAL2)
 	case releaseVersion == "":
-		return version, r.latest(ami), nil
+		return version, s.latest(r, ami), nil
 	}
-	if err := r.checkRelease(c.name, ami, releaseVersion); err != nil {
+	if err := s.checkRelease(r, c.name, ami, releaseVersion); err != nil {
 		return "", "", err
 	}
 	return version, releaseVersion, nil

@@ -17,7 +17,8 @@ import (
 type machine struct {
 	inst             Instance
 	cluster, group   string
-	version          string    // Kubernetes minor of its image
+	version, release string    // Kubernetes minor and AMI release of its image, where that is known
+	ami              string    // AMI type of its image, where that is known; a managed group's machine has the group's
 	since            time.Time // when it came to be running
 	registered       bool      // a Node object may exist
 	alive            bool      // the kubelet reports
@@ -44,10 +45,15 @@ func (s *Service) observe(i Instance) {
 			return
 		}
 		m = &machine{cluster: name, group: i.Tags["eks:nodegroup-name"], version: c.version}
+		// A machine of the customer's runs what is on its image. One that is too new for the cluster is believed only where that
+		// happens: a launch without an image gets the newest of all.
+		if image, ok := s.images().NodeImage(i.ImageID); ok && (minor(image.Minor) <= minor(c.version) || c.rolledBack) {
+			m.version, m.release, m.ami = image.Minor, image.Release, image.AMIType
+		}
 		if g := c.nodegroups[m.group]; g != nil {
-			m.version, m.templateRevision = g.version, g.revision
+			m.version, m.release, m.templateRevision = g.version, g.release, g.revision
 			if g.next != "" {
-				m.version = g.next
+				m.version, m.release = g.next, g.nextRelease
 			}
 		}
 		s.machines[i.ID] = m
@@ -182,7 +188,7 @@ func (s *Service) mayJoin(c *cluster, m *machine) bool {
 			c.access.AuthenticationMode != modeAPI && c.configMapRoles[role] != ""
 	}
 	if g := c.nodegroups[m.group]; g != nil {
-		return isNode(g.role)
+		return isNode(g.role) && (m.registered || !s.failing(c.name, g.name, "", nodeCreation))
 	}
 	if role := m.inst.Role; role != "" {
 		return isNode(role)

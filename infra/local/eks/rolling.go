@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,20 +39,20 @@ func (s *Service) updateNodegroupVersion(_ context.Context, _ *wire.Call, in *up
 		return nil, invalidParameter(c.name, "You cannot specify the field version or releaseVersion when using custom AMIs.")
 	}
 	// Without a version the node group keeps its own: one of the two things that AWS's documentation says.
-	version, release, err := chooseVersion(c, g.ami, g.version, in.Version, in.ReleaseVersion)
+	version, release, err := s.chooseVersion(c, g.ami, g.version, in.Version, in.ReleaseVersion)
 	if err != nil {
 		return nil, err
 	}
-	if minor(version) < minor(g.version)-1 {
-		// One minor back is what a rollback of the control plane asks of its node groups first.
-		return nil, invalidParameter(c.name, "Nodegroup Kubernetes version cannot be rolled back from %s to %s: only one minor version at a time", g.version, version)
+	if minor(version) < minor(g.version) && version != c.rollbackTarget() {
+		// The way back is there only for the rollback of the control plane, which asks it of its node groups first.
+		return nil, invalidParameter(c.name, "Nodegroup Kubernetes version cannot be rolled back from %s to %s", g.version, version)
 	}
 	custom, image, err := s.newTemplateVersion(g, in.LaunchTemplate)
 	if err != nil {
 		return nil, err
 	}
 	if g.ami == "CUSTOM" {
-		version, release = imageMinor(c, image), image
+		version, release = s.imageMinor(c, image), image
 	}
 	u := &update{kind: "VersionUpdate", nodegroup: g.name, request: req}
 	if in.LaunchTemplate != nil {
@@ -61,7 +62,7 @@ func (s *Service) updateNodegroupVersion(_ context.Context, _ *wire.Call, in *up
 		u.params = append(u.params, updateParam{"Version", version}, updateParam{"ReleaseVersion", release})
 	}
 	s.begin(c, u)
-	g.status, g.next = updating, version
+	g.status, g.next, g.nextRelease = updating, version, release
 	g.custom = custom
 	if g.ami == "CUSTOM" {
 		g.customImage = image
@@ -127,7 +128,11 @@ func (r *rolling) run(ctx context.Context) error {
 		}
 	}
 	strategy, config := g.updateCfg.UpdateStrategy, g.updateCfg
+	how, told := s.trip(g.cluster.name, g.name, "", isUpdateError)
 	s.mu.Unlock()
+	if told {
+		return updateFailure(ordered(how, g.groupName()))
+	}
 	if err := s.opt.EC2.NewLaunchTemplateVersion(template, lt); err != nil {
 		return updateFailure{ErrorCode: "Unknown", ErrorMessage: err.Error(), ResourceIDs: []string{template}}
 	}
@@ -145,24 +150,85 @@ func (r *rolling) run(ctx context.Context) error {
 		if err := s.opt.AutoScaling.UpdateGroup(g.groupName(), nil, &most, &size); err != nil {
 			return updateFailure{ErrorCode: "Unknown", ErrorMessage: err.Error(), ResourceIDs: []string{g.groupName()}}
 		}
-		if err := r.awaitNew(ctx, surge); err != nil {
+		if err := r.awaitNew(ctx, surge, zones); err != nil {
 			return errors.Join(err, r.scaleDown(ctx, surge))
 		}
+		r.setAside(ctx)
 	}
 	err := r.replace(ctx, batch)
+	if err != nil {
+		r.giveBack(ctx)
+	}
 	return errors.Join(err, r.scaleDown(ctx, surge))
 }
 
-// awaitNew waits for n new machines to be nodes.
-func (r *rolling) awaitNew(ctx context.Context, n int) error {
-	if r.s.await(ctx, r.s.joinPatience(), func() bool { return r.s.joined(r.g, r.revision) >= n }) || ctx.Err() != nil {
+// awaitNew waits for n new machines to be nodes, with one in every zone at least.
+func (r *rolling) awaitNew(ctx context.Context, n int, zones map[string]bool) error {
+	there := func() bool {
+		have := map[string]bool{}
+		for _, m := range r.s.members(r.g) {
+			if m.alive && m.inst.State == "running" && m.templateRevision >= r.revision {
+				have[m.inst.AZ] = true
+			}
+		}
+		return r.s.joined(r.g, r.revision) >= n && len(have) >= min(n, len(zones))
+	}
+	if r.s.await(ctx, r.s.joinPatience(), there) || ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return r.notJoining()
 }
 
+// setAside makes all old nodes unschedulable and takes them out of external load balancers, before the first of them is
+// drained: what is evicted goes to new nodes only.
+func (r *rolling) setAside(ctx context.Context) {
+	plane, names := r.old()
+	for _, name := range names {
+		if err := plane.Cordon(ctx, name); err != nil {
+			r.s.w.Log.Debug("eks: an old node is cordoned when its turn comes", "node", name, "error", err)
+		}
+	}
+}
+
+// Restorer is a control plane that can take back what Cordon did. Stand-ins need not be one.
+type Restorer interface {
+	Uncordon(ctx context.Context, node string) error
+}
+
+// giveBack makes the old nodes schedulable again when the update has failed: the surge is about to go, and the pods would have
+// nowhere to be. AWS does not say what becomes of the nodes.
+func (r *rolling) giveBack(ctx context.Context) {
+	plane, names := r.old()
+	back, ok := plane.(Restorer)
+	for _, name := range names {
+		if !ok {
+			return
+		}
+		if err := back.Uncordon(ctx, name); err != nil {
+			r.s.w.Log.Warn("eks: a node of a failed update stays cordoned", "node", name, "error", err)
+		}
+	}
+}
+
+// old are the nodes of the machines that are to be replaced.
+func (r *rolling) old() (plane ControlPlane, names []string) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	for _, m := range r.s.members(r.g) {
+		if m.templateRevision < r.revision && m.inst.State == "running" && m.registered {
+			names = append(names, m.inst.PrivateDNSName)
+		}
+	}
+	return r.g.cluster.plane, names
+}
+
 func (r *rolling) notJoining() error {
-	return updateFailure{ErrorCode: "NodeCreationFailure", ErrorMessage: "Couldn't proceed with upgrade process as new nodes are not joining node group " + r.g.name, ResourceIDs: []string{r.g.groupName()}}
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	if _, told := r.s.trip(r.g.cluster.name, r.g.name, "", exactly(nodeCreation)); told {
+		r.s.kick(r.g.cluster.name)
+	}
+	return updateFailure{ErrorCode: nodeCreation, ErrorMessage: "Couldn't proceed with upgrade process as new nodes are not joining node group " + r.g.name, ResourceIDs: []string{r.g.groupName()}}
 }
 
 // replace drains and ends the old machines, in a random order and not more than batch at a time.
@@ -202,13 +268,21 @@ func (r *rolling) replace(ctx context.Context, batch int) error {
 // end drains a machine and terminates it. Without shrink the group replaces it, and end waits until it is gone.
 func (r *rolling) end(ctx context.Context, m *machine, shrink bool) error {
 	s := r.s
-	patience := evictionPatience
+	s.mu.Lock()
+	patience, told := cmp.Or(s.opt.EvictionPatience, evictionPatience), false
+	if !shrink {
+		_, told = s.trip(r.g.cluster.name, r.g.name, "", exactly(podEviction))
+	}
+	s.mu.Unlock()
+	if told {
+		return r.notEvicted(m)
+	}
 	if shrink {
 		patience = s.scaleInPatience()
 	}
 	if err := s.drain(ctx, m, patience, r.force); err != nil && !(shrink && errors.Is(err, errBlocked)) {
 		if errors.Is(err, errBlocked) {
-			return updateFailure{ErrorCode: "PodEvictionFailure", ErrorMessage: "Reached max retries while trying to evict pods from nodes in node group " + r.g.name, ResourceIDs: []string{s.nodeName(m)}}
+			return r.notEvicted(m)
 		}
 		return err
 	}
@@ -223,6 +297,10 @@ func (r *rolling) end(ctx context.Context, m *machine, shrink bool) error {
 		return updateFailure{ErrorCode: "Unknown", ErrorMessage: fmt.Sprintf("instance %s does not end", s.instanceID(m)), ResourceIDs: []string{s.instanceID(m)}}
 	}
 	return nil
+}
+
+func (r *rolling) notEvicted(m *machine) error {
+	return updateFailure{ErrorCode: podEviction, ErrorMessage: "Reached max retries while trying to evict pods from nodes in node group " + r.g.name, ResourceIDs: []string{r.s.nodeName(m)}}
 }
 
 func (s *Service) nodeName(m *machine) string {
@@ -275,7 +353,7 @@ func (r *rolling) finish(u *update, err error) {
 	if g.cluster.ctx.Err() != nil {
 		return
 	}
-	g.status, g.next, g.modified = active, "", time.Now()
+	g.status, g.next, g.nextRelease, g.modified = active, "", "", time.Now()
 	if err == nil {
 		g.version, g.release = r.version, r.release
 		s.end(u)

@@ -51,6 +51,18 @@ type Options struct {
 	// StrictSkew makes node groups follow the control plane minor by minor, as the SDK's documentation says. Off, kubelets
 	// may be three minors older, as the user guide says and as EKS behaves.
 	StrictSkew bool
+	// InsightGate makes UpdateClusterVersion refuse an upgrade that an upgrade insight stands against, unless it is forced. EKS
+	// announced that in March 2025, and withdrew it soon after.
+	InsightGate bool
+	// EvictionPatience is how long a PodDisruptionBudget may block the drain of a node; EKS's 15 minutes when zero.
+	EvictionPatience time.Duration
+	// Events gets what EKS tells EventBridge about add-ons. Nil is nobody.
+	Events Events
+}
+
+// Events takes events of AWS services: the default bus.
+type Events interface {
+	Emit(source, detailType string, resources []string, detail any)
 }
 
 // Service is EKS of one account in one Region.
@@ -62,6 +74,7 @@ type Service struct {
 	changed  chan struct{}
 	clusters map[string]*cluster
 	machines map[string]*machine // by instance id
+	failures []Failure
 	closed   bool
 }
 
@@ -184,5 +197,7 @@ func (s *Service) API() *wire.Service {
 	ops = append(ops, s.fargateOps()...)
 	ops = append(ops, s.tagOps()...)
 	ops = append(ops, s.versionOps()...)
+	ops = append(ops, s.authorityOps()...)
+	ops = append(ops, s.insightOps()...)
 	return &wire.Service{Name: "eks", Protocol: wire.RESTJSON, Ops: ops}
 }

@@ -24,6 +24,8 @@ type update struct {
 	errors           []updateError
 	created          time.Time
 	request          request
+	cancel           *cancellation
+	stop             chan struct{} // closed to cancel it; nil when it cannot be
 }
 
 // request identifies the call that started an update: what it was about, its idempotency token and its parameters.
@@ -47,6 +49,7 @@ type updateShape struct {
 	Params    []updateParam `json:"params"`
 	CreatedAt *wire.Time    `json:"createdAt"`
 	Errors    []updateError `json:"errors"`
+	Cancelled *cancellation `json:"cancellation,omitempty"`
 }
 
 type updateOut struct {
@@ -54,10 +57,15 @@ type updateOut struct {
 }
 
 func (u *update) view() *updateOut {
-	return &updateOut{updateShape{
+	v := updateShape{
 		ID: u.id, Status: u.status, Type: u.kind, Params: append([]updateParam{}, u.params...),
 		CreatedAt: wire.At(u.created), Errors: append([]updateError{}, u.errors...),
-	}}
+	}
+	if u.cancel != nil {
+		c := *u.cancel
+		v.Cancelled = &c
+	}
+	return &updateOut{v}
 }
 
 // running is the update in progress of the cluster, node group or add-on. The caller holds s.mu.
@@ -123,7 +131,7 @@ func (s *Service) free(c *cluster, kind string) error {
 }
 
 // patchPlatform is AWS rolling out a new platform version at a time of its own. The cluster stays ACTIVE meanwhile.
-func (s *Service) patchPlatform(c *cluster) {
+func (s *Service) patchPlatform(c *cluster) *update {
 	next := c.platform + 1
 	u := s.begin(c, &update{kind: "VersionUpdate", params: []updateParam{{"Version", c.version}, {"PlatformVersion", platformVersion(next)}}})
 	s.w.Go(func(context.Context) {
@@ -135,6 +143,7 @@ func (s *Service) patchPlatform(c *cluster) {
 		c.platform = next
 		s.end(u)
 	})
+	return u
 }
 
 type describeUpdateIn struct {

@@ -47,6 +47,15 @@ func findRelease(version string) (release, bool) {
 	return releases[i], true
 }
 
+// EndOfStandardSupport is when a minor's standard support ends; false if EKS does not know the minor.
+func EndOfStandardSupport(version string) (time.Time, bool) {
+	r, ok := findRelease(version)
+	if !ok {
+		return time.Time{}, false
+	}
+	return day(r.standardEnd), true
+}
+
 // supportedVersion is true until the end of extended support.
 func supportedVersion(v string) bool {
 	r, ok := findRelease(v)

@@ -53,6 +53,16 @@ func (s *Service) SessionFor(roleARN, sessionName string) (accessKeyID, secretAc
 	return c.AccessKeyID, c.SecretAccessKey, c.SessionToken, err
 }
 
+// ServiceSession returns credentials of a role that a service hands on, as CodePipeline does to the functions of its actions.
+// The role must trust the service.
+func (s *Service) ServiceSession(roleARN, servicePrincipal, sessionName string, life time.Duration) (accessKeyID, secretAccessKey, sessionToken string, err error) {
+	if err := s.CheckTrust(roleARN, servicePrincipal); err != nil {
+		return "", "", "", err
+	}
+	c, err := s.issue(roleARN, sessionName, life)
+	return c.AccessKeyID, c.SecretAccessKey, c.SessionToken, err
+}
+
 // CheckTrust tells whether a service may assume a role: it exists, has settled, and its trust policy allows
 // sts:AssumeRole to the service principal ("eks.amazonaws.com"). The error says what is missing, for the service to put
 // into its own words.

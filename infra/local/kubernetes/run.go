@@ -61,14 +61,14 @@ func run(ctx context.Context, s settings, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	failed, err := serveControl(s.socket(), kubelets)
+	failed, err := serveControl(s.socket(), kubelets, p.Witness)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(s.socket())
 
 	if s.systemAddons {
-		if err := addons.Apply(ctx, client, s.serviceCIDR); err != nil {
+		if err := addons.Apply(ctx, client, s.serviceCIDR, s.version.String()); err != nil {
 			return ended(ctx, err)
 		}
 	}
@@ -139,7 +139,7 @@ func startKubelets(ctx context.Context, client kubernetes.Interface, version str
 }
 
 // serveControl serves the control API on the socket until the process ends.
-func serveControl(path string, machines control.Machines) (<-chan error, error) {
+func serveControl(path string, machines control.Machines, witness *plane.Witness) (<-chan error, error) {
 	// A process that was killed leaves its socket behind; the lock on the directory says that nobody listens there.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -149,7 +149,7 @@ func serveControl(path string, machines control.Machines) (<-chan error, error) 
 		return nil, err
 	}
 	failed := make(chan error, 1)
-	server := &http.Server{Handler: control.Handler(machines), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: control.Handler(machines, witness.Collect), ReadHeaderTimeout: 10 * time.Second}
 	go func() { failed <- fmt.Errorf("control API: %w", server.Serve(listener)) }()
 	return failed, nil
 }

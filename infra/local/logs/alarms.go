@@ -2,6 +2,7 @@ package logs
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,8 +10,8 @@ import (
 	"github.com/ekspedite/ekspedite/infra/local/wire"
 )
 
-// CloudWatch's alarms. They are kept and not evaluated: their state is INSUFFICIENT_DATA for ever, and what would change or read
-// it is not implemented.
+// CloudWatch's alarms. They are kept and not evaluated: their state is INSUFFICIENT_DATA until SetAlarmState says something else,
+// and nothing but that changes it. Their actions are shown and not carried out.
 
 type alarmIn struct {
 	AlarmName, AlarmDescription, MetricName, Namespace, Statistic, ExtendedStatistic, Unit string
@@ -29,8 +30,9 @@ type dimension struct{ Name, Value string }
 type alarmsIn struct {
 	AlarmNames, AlarmTypes      []string
 	AlarmNamePrefix, StateValue string
+	ActionPrefix                string
 	NextToken                   string
-	MaxRecords                  int
+	MaxRecords                  *int
 }
 
 type alarmOut struct {
@@ -40,10 +42,18 @@ type alarmOut struct {
 	Period, EvaluationPeriods, DatapointsToAlarm int
 	Threshold                                    float64
 	ActionsEnabled                               bool
+
+	AlarmActions            []string `xml:"AlarmActions>member"`
+	OKActions               []string `xml:"OKActions>member"`
+	InsufficientDataActions []string `xml:"InsufficientDataActions>member"`
+
+	Unit, StateReason, StateReasonData string     `xml:",omitempty"`
+	StateUpdatedTimestamp              *wire.Time `xml:",omitempty"`
 }
 
 type alarmsOut struct {
 	MetricAlarms []alarmOut `xml:"MetricAlarms>member"`
+	NextToken    string     `xml:"NextToken,omitempty"`
 }
 
 // AlarmAPI returns CloudWatch's operations on alarms.
@@ -55,9 +65,19 @@ func (s *Service) AlarmAPI() *wire.Service {
 		return out
 	}
 	return &wire.Service{Name: "monitoring", Protocol: wire.Query, XMLNamespace: "http://monitoring.amazonaws.com/doc/2010-08-01/", Ops: []wire.Op{
-		wire.Handle("PutMetricAlarm", func(_ *wire.Call, in *alarmIn) []wire.Need { return need("PutMetricAlarm", []string{in.AlarmName}) }, s.putAlarm),
+		wire.Handle("PutMetricAlarm", func(_ *wire.Call, in *alarmIn) []wire.Need {
+			needs := need("PutMetricAlarm", []string{in.AlarmName})
+			if len(in.Tags) > 0 {
+				needs = append(needs, need("TagResource", []string{in.AlarmName})...)
+			}
+			return needs
+		}, s.putAlarm),
 		wire.Handle("DeleteAlarms", func(_ *wire.Call, in *alarmsIn) []wire.Need { return need("DeleteAlarms", in.AlarmNames) }, s.deleteAlarms),
 		wire.Handle("DescribeAlarms", func(*wire.Call, *alarmsIn) []wire.Need { return need("DescribeAlarms", []string{"*"}) }, s.describeAlarms),
+		wire.Handle("SetAlarmState", func(_ *wire.Call, in *setStateIn) []wire.Need { return need("SetAlarmState", []string{in.AlarmName}) }, s.setAlarmState),
+		wire.Handle("ListTagsForResource", func(_ *wire.Call, in *alarmTagsIn) []wire.Need {
+			return []wire.Need{{Action: "cloudwatch:ListTagsForResource", Resource: in.ResourceARN}}
+		}, s.alarmTags),
 	}}
 }
 
@@ -83,7 +103,15 @@ func (s *Service) putAlarm(_ context.Context, _ *wire.Call, in *alarmIn) (*none,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := len(s.alarms)
 	s.alarms = append(slices.DeleteFunc(s.alarms, func(b Alarm) bool { return b.AlarmName == a.AlarmName }), a)
+	if len(s.alarms) > before { // tags are for new alarms; those of one that exists stay, as does its state
+		t := map[string]string{}
+		for _, tag := range in.Tags {
+			t[tag.Key] = tag.Value
+		}
+		s.alarmLabels[a.AlarmName] = t
+	}
 	return &none{}, nil
 }
 
@@ -93,6 +121,10 @@ func (s *Service) deleteAlarms(_ context.Context, _ *wire.Call, in *alarmsIn) (*
 	defer s.mu.Unlock()
 	before := len(s.alarms)
 	s.alarms = slices.DeleteFunc(s.alarms, func(a Alarm) bool { return slices.Contains(in.AlarmNames, a.AlarmName) })
+	for _, name := range in.AlarmNames {
+		delete(s.states, name)
+		delete(s.alarmLabels, name)
+	}
 	if len(s.alarms) == before && len(in.AlarmNames) == 1 {
 		return nil, wire.Errf("ResourceNotFound", "Alarm %s does not exist", in.AlarmNames[0]).WithStatus(http.StatusNotFound)
 	}
@@ -100,24 +132,59 @@ func (s *Service) deleteAlarms(_ context.Context, _ *wire.Call, in *alarmsIn) (*
 }
 
 func (s *Service) describeAlarms(_ context.Context, _ *wire.Call, in *alarmsIn) (*alarmsOut, error) {
-	if in.StateValue != "" || in.NextToken != "" || slices.ContainsFunc(in.AlarmTypes, func(t string) bool { return t != "MetricAlarm" }) {
-		return nil, wire.Errf("NotImplemented", "DescribeAlarms: the embedded cloud does not implement StateValue, NextToken and composite alarms").WithStatus(http.StatusNotImplemented)
+	if in.ActionPrefix != "" {
+		return nil, wire.Errf("NotImplemented", "DescribeAlarms: the embedded cloud does not implement ActionPrefix").WithStatus(http.StatusNotImplemented)
+	}
+	if len(in.AlarmTypes) > 0 && !slices.Contains(in.AlarmTypes, "MetricAlarm") {
+		return &alarmsOut{MetricAlarms: []alarmOut{}}, nil // nobody can make composite ones here
+	}
+	most := mostAlarms
+	if in.MaxRecords != nil {
+		if most = *in.MaxRecords; most < 1 || most > mostAlarms {
+			return nil, wire.Errf("ValidationError", "Value '%d' at 'maxRecords' failed to satisfy constraint: Member must be between 1 and %d", most, mostAlarms)
+		}
+	}
+	if in.StateValue != "" && !slices.Contains(alarmStates, in.StateValue) {
+		return nil, wire.Errf("ValidationError", "Value '%s' at 'stateValue' failed to satisfy constraint: Member must satisfy enum value set: %v", in.StateValue, alarmStates)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := &alarmsOut{}
+	all := []alarmOut{}
 	for _, a := range s.alarms {
 		if len(in.AlarmNames) > 0 && !slices.Contains(in.AlarmNames, a.AlarmName) || !strings.HasPrefix(a.AlarmName, in.AlarmNamePrefix) {
 			continue
 		}
-		o := alarmOut{AlarmName: a.AlarmName, AlarmArn: s.w.ARN("cloudwatch", "alarm:"+a.AlarmName), AlarmDescription: a.AlarmDescription, MetricName: a.MetricName,
-			Namespace: a.Namespace, Statistic: a.Statistic, ComparisonOperator: a.ComparisonOperator, TreatMissingData: a.TreatMissingData, StateValue: "INSUFFICIENT_DATA",
-			Period: a.Period, EvaluationPeriods: a.EvaluationPeriods, DatapointsToAlarm: a.DatapointsToAlarm, Threshold: a.Threshold,
-			ActionsEnabled: a.ActionsEnabled == nil || *a.ActionsEnabled}
-		for _, d := range a.Dimensions {
-			o.Dimensions = append(o.Dimensions, dimension(d))
+		if o := s.showAlarm(a); in.StateValue == "" || o.StateValue == in.StateValue {
+			all = append(all, o)
 		}
-		out.MetricAlarms = append(out.MetricAlarms, o)
+	}
+	slices.SortFunc(all, func(a, b alarmOut) int { return strings.Compare(a.AlarmName, b.AlarmName) })
+	if in.NextToken != "" {
+		after, err := base64.StdEncoding.DecodeString(in.NextToken)
+		if err != nil {
+			return nil, wire.Errf("InvalidNextToken", "The next token specified is invalid.")
+		}
+		all = slices.DeleteFunc(all, func(a alarmOut) bool { return a.AlarmName <= string(after) })
+	}
+	out := &alarmsOut{MetricAlarms: all}
+	if len(all) > most {
+		out.MetricAlarms, out.NextToken = all[:most], base64.StdEncoding.EncodeToString([]byte(all[most-1].AlarmName))
 	}
 	return out, nil
+}
+
+// showAlarm is an alarm as the API shows it. The caller holds s.mu.
+func (s *Service) showAlarm(a Alarm) alarmOut {
+	o := alarmOut{AlarmName: a.AlarmName, AlarmArn: s.w.ARN("cloudwatch", "alarm:"+a.AlarmName), AlarmDescription: a.AlarmDescription, MetricName: a.MetricName,
+		Namespace: a.Namespace, Statistic: a.Statistic, ComparisonOperator: a.ComparisonOperator, TreatMissingData: a.TreatMissingData, StateValue: stateUnknown,
+		Period: a.Period, EvaluationPeriods: a.EvaluationPeriods, DatapointsToAlarm: a.DatapointsToAlarm, Threshold: a.Threshold, Unit: a.Unit,
+		ActionsEnabled: a.ActionsEnabled == nil || *a.ActionsEnabled,
+		AlarmActions:   a.AlarmActions, OKActions: a.OKActions, InsufficientDataActions: a.InsufficientDataActions}
+	if state, ok := s.states[a.AlarmName]; ok {
+		o.StateValue, o.StateReason, o.StateReasonData, o.StateUpdatedTimestamp = state.value, state.reason, state.data, wire.At(state.at)
+	}
+	for _, d := range a.Dimensions {
+		o.Dimensions = append(o.Dimensions, dimension(d))
+	}
+	return o
 }

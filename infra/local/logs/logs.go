@@ -52,15 +52,17 @@ type Service struct {
 	// functions get what subscription filters match; set before the service is used.
 	functions Functions
 
-	mu       sync.Mutex
-	groups   map[string]*group
-	sequence int64
-	alarms   []Alarm
+	mu          sync.Mutex
+	groups      map[string]*group
+	sequence    int64
+	alarms      []Alarm
+	states      map[string]alarmState        // of alarms that are not as they were made
+	alarmLabels map[string]map[string]string // of alarms by name
 }
 
 // New makes an empty CloudWatch.
 func New(w *world.World) *Service {
-	return &Service{w: w, metrics: newMetrics(), groups: map[string]*group{}}
+	return &Service{w: w, metrics: newMetrics(), groups: map[string]*group{}, states: map[string]alarmState{}, alarmLabels: map[string]map[string]string{}}
 }
 
 // Metrics returns the store of all metrics.

@@ -3,6 +3,7 @@ package servicequotas
 // services are the names of the services that have quotas here.
 var services = map[string]string{
 	"autoscaling":          "Amazon EC2 Auto Scaling",
+	"ebs":                  "Amazon Elastic Block Store (Amazon EBS)",
 	"ec2":                  "Amazon Elastic Compute Cloud (Amazon EC2)",
 	"eks":                  "Amazon Elastic Kubernetes Service (Amazon EKS)",
 	"elasticloadbalancing": "Elastic Load Balancing (ELB)",
@@ -28,6 +29,8 @@ type entry struct {
 var catalogue = []entry{
 	{service: "autoscaling", code: "L-CDE20ADC", name: "Auto Scaling groups per region", value: 500},
 	{service: "autoscaling", code: "L-6B80B8FA", name: "Launch configurations per region", value: 200},
+
+	{service: "ebs", code: "L-7A658B76", name: "Storage for General Purpose SSD (gp3) volumes, in TiB", value: 50},
 
 	{service: "ec2", code: "L-0263D0A3", name: "EC2-VPC Elastic IPs", value: 5},
 	{service: "ec2", code: "L-1216C47A", name: "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", value: 5},

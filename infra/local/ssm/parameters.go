@@ -121,6 +121,7 @@ func (s *Service) getByPath(_ context.Context, _ *wire.Call, in *request) (*getM
 
 // all are the public and the account's own parameters. The caller holds s.mu.
 func (s *Service) all() map[string]*parameter {
+	s.keepUp()
 	out := maps.Clone(s.public)
 	maps.Copy(out, s.own)
 	return out

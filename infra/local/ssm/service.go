@@ -24,10 +24,12 @@ type Image struct {
 // Service is Systems Manager of one account in one Region.
 type Service struct {
 	w      *world.World
-	public map[string]*parameter
+	images func() []Image
 
-	mu  sync.Mutex
-	own map[string]*parameter
+	mu     sync.Mutex
+	own    map[string]*parameter
+	public map[string]*parameter
+	shown  string // the id of the first image that the public parameters name
 }
 
 type parameter struct {
@@ -42,20 +44,34 @@ type value struct {
 	modified time.Time
 }
 
-// New makes a Parameter Store with the public parameters of the images.
-func New(w *world.World, images []Image) *Service {
-	s := &Service{w: w, public: map[string]*parameter{}, own: map[string]*parameter{}}
+// New makes a Parameter Store with the public parameters of the newest images, which images returns: the same ones again, or all
+// of a later release.
+func New(w *world.World, images func() []Image) *Service {
+	return &Service{w: w, images: images, public: map[string]*parameter{}, own: map[string]*parameter{}}
+}
+
+// keepUp makes the public parameters name the newest images. The caller holds s.mu.
+func (s *Service) keepUp() {
+	images := s.images()
+	if len(images) == 0 || images[0].ID == s.shown {
+		return
+	}
+	s.shown = images[0].ID
 	for _, i := range images {
 		s.publish(i)
 	}
-	return s
 }
 
-// publish makes the public parameters of an image: that of its id, and those that AWS publishes beside it.
+// publish makes the public parameters of an image, or new versions of them: that of its id, and those that AWS publishes
+// beside it.
 func (s *Service) publish(i Image) {
 	add := func(name, text, dataType string) {
-		s.public[name] = &parameter{name: name, arn: "arn:aws:ssm:" + s.w.Region + "::parameter" + name, typ: "String", tier: "Standard", dataType: dataType,
-			versions: []value{{text: text, number: 1, modified: i.Created}}}
+		p := s.public[name]
+		if p == nil {
+			p = &parameter{name: name, arn: "arn:aws:ssm:" + s.w.Region + "::parameter" + name, typ: "String", tier: "Standard", dataType: dataType}
+			s.public[name] = p
+		}
+		p.versions = append(p.versions, value{text: text, number: len(p.versions) + 1, modified: i.Created})
 	}
 	add(i.Parameter, i.ID, "aws:ec2:image")
 	folder, _ := strings.CutSuffix(i.Parameter, "/image_id")
@@ -160,6 +176,7 @@ func missing() error { return wire.Errf("ParameterNotFound", "%s", "") }
 
 // find finds a parameter and the version that is asked for. The caller holds s.mu.
 func (s *Service) find(name string) (*parameter, value, error) {
+	s.keepUp()
 	plain, selector := s.base(name)
 	p := s.public[plain]
 	if p == nil {

@@ -17,10 +17,14 @@ const (
 	ubuntu       = "/aws/service/canonical/ubuntu/eks/24.04/1.36/stable/current/amd64/hvm/ebs-gp3/ami-id"
 )
 
+func newWith(w *world.World, images []Image) *Service {
+	return New(w, func() []Image { return images })
+}
+
 func newService() *Service {
 	w := world.New("123456789012", "eu-west-1", world.Fast, 1, slog.New(slog.DiscardHandler))
 	at := time.Date(2026, 11, 12, 0, 0, 0, 0, time.UTC)
-	return New(w, []Image{
+	return newWith(w, []Image{
 		{Parameter: al2023 + "/image_id", ID: "ami-1", Name: "amazon-eks-node", Release: "1.36.6-20261112", Created: at},
 		{Parameter: bottlerocket + "/image_id", ID: "ami-2", Release: "1.51.0-abc", Created: at},
 		{Parameter: windows + "/image_id", ID: "ami-3", Release: "1.36-2026.11.12", Created: at},
@@ -52,6 +56,25 @@ func TestPublicParameters(t *testing.T) {
 	}
 	if out, err = s.getByPath(t.Context(), nil, &request{Path: "/aws/service/eks/optimized-ami/1.36/"}); err != nil || len(out.Parameters) != 0 {
 		t.Errorf("not recursive: %+v %v", out, err)
+	}
+}
+
+// A new release of the images is a new version of the parameters.
+func TestPublicParametersFollowTheImages(t *testing.T) {
+	s := newService()
+	first := s.images()
+	if _, _, err := s.find(al2023 + "/image_id"); err != nil {
+		t.Fatal(err)
+	}
+	s.images = func() []Image {
+		return []Image{{Parameter: first[0].Parameter, ID: "ami-5", Release: "1.36.7-20261126", Created: first[0].Created.AddDate(0, 0, 14)}}
+	}
+	for range 2 {
+		for name, want := range map[string]string{"/image_id": "ami-5", "/release_version": "1.36.7-20261126", "/image_id:1": "ami-1", "/image_id:2": "ami-5"} {
+			if out, err := s.getParameter(t.Context(), nil, &request{Name: al2023 + name}); err != nil || out.Parameter.Value != want {
+				t.Errorf("%s: %+v %v", name, out, err)
+			}
+		}
 	}
 }
 

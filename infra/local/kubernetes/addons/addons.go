@@ -25,13 +25,13 @@ import (
 const namespace = metav1.NamespaceSystem
 
 // Apply creates the add-ons that are absent. Those that are there are left as they are: users may have changed them, and
-// EKS does not touch them in an upgrade of the control plane either.
-func Apply(ctx context.Context, client kubernetes.Interface, serviceCIDR *net.IPNet) error {
+// EKS does not touch them in an upgrade of the control plane either. version is the control plane's, "1.36".
+func Apply(ctx context.Context, client kubernetes.Interface, serviceCIDR *net.IPNet, version string) error {
 	daemonSets, deployments := client.AppsV1().DaemonSets(namespace), client.AppsV1().Deployments(namespace)
 	budgets, services := client.PolicyV1().PodDisruptionBudgets(namespace), client.CoreV1().Services(namespace)
 	return errors.Join(
 		ensure(ctx, awsNode(), daemonSets.Get, daemonSets.Create),
-		ensure(ctx, kubeProxy(), daemonSets.Get, daemonSets.Create),
+		ensure(ctx, kubeProxy(version), daemonSets.Get, daemonSets.Create),
 		ensure(ctx, coreDNS(), deployments.Get, deployments.Create),
 		ensure(ctx, coreDNSBudget(), budgets.Get, budgets.Create),
 		ensure(ctx, kubeDNS(serviceCIDR), services.Get, services.Create),
@@ -69,9 +69,9 @@ func awsNode() *appsv1.DaemonSet {
 	})
 }
 
-func kubeProxy() *appsv1.DaemonSet {
+func kubeProxy(version string) *appsv1.DaemonSet {
 	return nodeDaemon("kube-proxy", map[string]string{"k8s-app": "kube-proxy"}, []corev1.Container{
-		container("kube-proxy", "eks/kube-proxy:minimal-eksbuild.1", "100m", ""),
+		container("kube-proxy", "eks/kube-proxy:v"+version+".0-minimal-eksbuild.1", "100m", ""),
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 
 	"github.com/ekspedite/ekspedite/infra/local/kubernetes/kubelet"
+	"github.com/ekspedite/ekspedite/infra/local/kubernetes/plane"
 )
 
 // maxBody bounds what a caller can make this process hold.
@@ -25,8 +26,9 @@ type Machines interface {
 	List() []kubelet.Status
 }
 
-// Handler serves the control API. Every answer is JSON; an error is {"error": "…"}.
-func Handler(machines Machines) http.Handler {
+// Handler serves the control API. Every answer is JSON; an error is {"error": "…"}. collect hands over the calls of deprecated
+// APIs since it was called last.
+func Handler(machines Machines, collect func() []plane.DeprecatedCall) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -54,6 +56,10 @@ func Handler(machines Machines) http.Handler {
 	})
 	mux.HandleFunc("POST /nodes/{name}/start", func(w http.ResponseWriter, r *http.Request) {
 		finish(w, machines.Start(r.PathValue("name")))
+	})
+	// Not GET: who asks takes the calls away.
+	mux.HandleFunc("POST /deprecated", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]any{"calls": append([]plane.DeprecatedCall{}, collect()...)})
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, map[string]string{"error": "no such operation: " + r.Method + " " + r.URL.Path})

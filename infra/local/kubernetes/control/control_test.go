@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ekspedite/ekspedite/infra/local/kubernetes/kubelet"
+	"github.com/ekspedite/ekspedite/infra/local/kubernetes/plane"
 )
 
 // recorder notes the calls and knows one machine, "one".
@@ -56,6 +57,8 @@ func TestHandler(t *testing.T) {
 		{"PUT", "/nodes/a", `{"name":"b"}`, 400, `about node \"b\"`, ""},
 		{"PUT", "/nodes/a", `{"label":{}}`, 400, `unknown field \"label\"`, ""},
 		{"PUT", "/nodes/a", `{`, 400, "body", ""},
+		{"POST", "/deprecated", "", 200, `{"calls":[{"group":"g",`, ""},
+		{"GET", "/deprecated", "", 404, "no such operation", ""},
 		{"DELETE", "/nodes/a", "", 200, "{}", "delete a"},
 		{"POST", "/nodes/one/stop", "", 200, "{}", "stop one"},
 		{"POST", "/nodes/one/start", "", 200, "{}", "start one"},
@@ -65,7 +68,7 @@ func TestHandler(t *testing.T) {
 		t.Run(test.method+" "+test.path+" "+test.body, func(t *testing.T) {
 			machines := &recorder{}
 			w := httptest.NewRecorder()
-			Handler(machines).ServeHTTP(w, httptest.NewRequest(test.method, test.path, strings.NewReader(test.body)))
+			Handler(machines, func() []plane.DeprecatedCall { return []plane.DeprecatedCall{{Group: "g", Count: 2}} }).ServeHTTP(w, httptest.NewRequest(test.method, test.path, strings.NewReader(test.body)))
 			if w.Code != test.code || !strings.Contains(w.Body.String(), test.answer) {
 				t.Errorf("%d %s, want %d %s", w.Code, w.Body, test.code, test.answer)
 			}

@@ -37,6 +37,23 @@ func (e *entry) offerDevices(pod *corev1.Pod) bool {
 	return true
 }
 
+// keepDevices has a machine that is told again offer what it offers already: its plugin need not be there any more. k.mu is held.
+func (e *entry) keepDevices(next *Machine) {
+	offered := corev1.ResourceList{}
+	for name, quantity := range next.devices {
+		if _, has := e.machine.capacity[name]; has {
+			offered[name] = quantity
+		}
+	}
+	if len(offered) == 0 {
+		return
+	}
+	// Both may be one map, when nothing is said of what is allocatable.
+	next.capacity, next.allocatable = maps.Clone(next.capacity), maps.Clone(next.allocatable)
+	maps.Copy(next.capacity, offered)
+	maps.Copy(next.allocatable, offered)
+}
+
 // hasDevices tells whether the machine has devices that it does not offer yet.
 func (m *Machine) hasDevices() bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(m.devices)), func(name corev1.ResourceName) bool {

@@ -44,5 +44,16 @@ func TestDevicesNeedTheirPlugin(t *testing.T) {
 		if n := gpus(); n != 4 {
 			t.Errorf("%d GPUs after the machine was told again, want 4", n)
 		}
+		if err := w.client.CoreV1().Pods("default").Delete(t.Context(), "nvidia", metav1.DeleteOptions{GracePeriodSeconds: new(int64)}); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(5 * time.Second)
+		for range 2 {
+			w.put(m)
+			w.pass(time.Second)
+		}
+		if n := gpus(); n != 4 {
+			t.Errorf("%d GPUs after the machine was told again without its plugin, want 4", n)
+		}
 	})
 }

@@ -174,6 +174,7 @@ func (k *Kubelets) Put(m Machine) error {
 		k.nodeQueue.AddAfter(m.Name, m.registerDelay())
 		return nil
 	}
+	e.keepDevices(&m)
 	e.machine = &m
 	if e.state == Running {
 		e.state = Registering // Once more through the registration, which updates the Node's status.

@@ -27,6 +27,11 @@ type Machine struct {
 	InternalIP  string            `json:"internalIP"`
 	// KubeletVersion is reported as the Node's, v1.36.0-eks-…; the control plane's own when absent.
 	KubeletVersion string `json:"kubeletVersion,omitempty"`
+	// OSImage, KernelVersion and ContainerRuntimeVersion are what the Node says of its image; those of Amazon Linux 2023 when
+	// absent.
+	OSImage                 string `json:"osImage,omitempty"`
+	KernelVersion           string `json:"kernelVersion,omitempty"`
+	ContainerRuntimeVersion string `json:"containerRuntimeVersion,omitempty"`
 	// Devices are extended resources that the Node offers from when a pod of their device plugin is ready on it.
 	Devices map[string]string `json:"devices,omitempty"`
 	// RegisterDelayMillis is how long the machine takes from here until its kubelet registers the Node.

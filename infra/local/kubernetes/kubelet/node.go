@@ -1,7 +1,10 @@
 package kubelet
 
 import (
+	"cmp"
 	"maps"
+	"strconv"
+	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -50,12 +53,12 @@ func nodeStatus(m *Machine, defaultVersion string, network bool, present []corev
 			MachineID:               m.ProviderID,
 			SystemUUID:              m.ProviderID,
 			BootID:                  m.ProviderID,
-			KernelVersion:           "6.12.0-ekspedite",
-			OSImage:                 "Amazon Linux 2023 (ekspedite stand-in)",
-			ContainerRuntimeVersion: "containerd://2.1.0",
+			KernelVersion:           cmp.Or(m.KernelVersion, "6.12.0-ekspedite"),
+			OSImage:                 cmp.Or(m.OSImage, "Amazon Linux 2023 (ekspedite stand-in)"),
+			ContainerRuntimeVersion: cmp.Or(m.ContainerRuntimeVersion, "containerd://2.1.0"),
 			KubeletVersion:          version,
-			KubeProxyVersion:        version,
-			OperatingSystem:         "linux",
+			KubeProxyVersion:        proxyVersion(version),
+			OperatingSystem:         m.defaultLabels()[corev1.LabelOSStable],
 			Architecture:            architecture,
 		},
 	}
@@ -80,6 +83,21 @@ func nodeStatus(m *Machine, defaultVersion string, network bool, present []corev
 		status.Conditions = append(status.Conditions, c)
 	}
 	return status
+}
+
+// silentOnProxy is the first minor whose kubelets say nothing of kube-proxy: DisableNodeKubeProxyVersion is on by default.
+const silentOnProxy = 33
+
+// proxyVersion is what a kubelet says of kube-proxy: its own version, as long as it says something.
+func proxyVersion(kubelet string) string {
+	parts := strings.SplitN(kubelet, ".", 3)
+	if len(parts) < 3 {
+		return kubelet
+	}
+	if minor, err := strconv.Atoi(parts[1]); err != nil || minor >= silentOnProxy {
+		return ""
+	}
+	return kubelet
 }
 
 // reportsHealthy tells whether the Node's conditions are those that a working kubelet reports. They are not after the

@@ -45,9 +45,9 @@ type prepared interface {
 	Run(ctx context.Context) error
 }
 
-// newAPIServer follows what kube-apiserver's own Run does, to get at three things that no flag offers: the listener, the
-// outer token cache and the reported version.
-func newAPIServer(ctx context.Context, cfg Config, f files) (prepared, error) {
+// newAPIServer follows what kube-apiserver's own Run does, to get at four things that no flag offers: the listener, the
+// outer token cache, the reported version and who calls deprecated APIs.
+func newAPIServer(ctx context.Context, cfg Config, f files, w *Witness) (prepared, error) {
 	o := apiserveroptions.NewServerRunOptions()
 	args := []string{
 		"--etcd-servers=" + f.etcdURL,
@@ -65,6 +65,9 @@ func newAPIServer(ctx context.Context, cfg Config, f files) (prepared, error) {
 		// Nobody balances load over this one server: it can stop at once.
 		"--shutdown-delay-duration=0s",
 		"--emulated-version=" + cfg.Version.String(),
+	}
+	if apis := cfg.Version.betaAPIs(); apis != "" {
+		args = append(args, "--runtime-config="+apis)
 	}
 	if f.tokenWebhookConfig != "" {
 		args = append(args,
@@ -104,6 +107,8 @@ func newAPIServer(ctx context.Context, cfg Config, f files) (prepared, error) {
 	generic.EffectiveVersion = reported{generic.EffectiveVersion, cfg.Version}
 	aggregated := config.Aggregator.GenericConfig
 	aggregated.EffectiveVersion = reported{aggregated.EffectiveVersion, cfg.Version}
+	// Every request passes the aggregator's filters, whoever serves it.
+	aggregated.AuditBackend, aggregated.AuditPolicyRuleEvaluator = w, w
 	completedConfig, err := config.Complete()
 	if err != nil {
 		return nil, err

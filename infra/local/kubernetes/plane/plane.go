@@ -47,6 +47,8 @@ type Plane struct {
 	GitVersion string
 	// Kubelets is the client configuration for the kubelet stand-in.
 	Kubelets *rest.Config
+	// Witness knows which deprecated APIs are called.
+	Witness *Witness
 
 	etcd   *embed.Etcd
 	failed chan error
@@ -66,6 +68,7 @@ func Start(ctx context.Context, cfg Config) (_ *Plane, err error) {
 	p := &Plane{
 		Endpoint:   "https://" + cfg.Listener.Addr().String(),
 		GitVersion: cfg.Version.GitVersion(),
+		Witness:    &Witness{calls: map[callKey]*DeprecatedCall{}},
 		failed:     make(chan error, 8),
 		apiDone:    make(chan struct{}),
 	}
@@ -92,7 +95,7 @@ func Start(ctx context.Context, cfg Config) (_ *Plane, err error) {
 			p.Stop(time.Second)
 		}
 	}()
-	server, err := newAPIServer(apiContext, cfg, files)
+	server, err := newAPIServer(apiContext, cfg, files, p.Witness)
 	if err != nil {
 		close(p.apiDone)
 		return nil, fmt.Errorf("kube-apiserver: %w", err)

@@ -43,6 +43,18 @@ func (v Version) String() string { return fmt.Sprintf("1.%d", v.Minor) }
 // GitVersion is what the API server reports at /version, in the form of EKS's builds.
 func (v Version) GitVersion() string { return fmt.Sprintf("v1.%d.0-eks-ekspedite", v.Minor) }
 
+// lastBeta is the last minor that serves what betaAPIs names.
+const lastBeta = 36
+
+// betaAPIs are beta APIs that are on although Kubernetes has them off: in every cluster that came here from older times there is
+// somebody who has switched one on, and without them nothing that is served at 1.34 would be gone at 1.37.
+func (v Version) betaAPIs() string {
+	if v.Minor > lastBeta {
+		return ""
+	}
+	return "networking.k8s.io/v1beta1=true,storage.k8s.io/v1beta1/volumeattributesclasses=true"
+}
+
 // reported makes /version follow the emulated version: Kubernetes by itself reports the binary's, and a client that asks
 // an "upgraded" cluster for its version would see no change.
 type reported struct {
