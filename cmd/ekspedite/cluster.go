@@ -135,12 +135,12 @@ func plans(ctx context.Context, d *deployment.Deployment, warn io.Writer, inVPC 
 		fmt.Fprintf(warn, "warning: the functions' roles are not known, so that permissions are not checked: %v\n", err)
 		roles = deployment.Roles{
 			Cluster: "arn:aws:iam::" + account + ":role/ekspedite-cluster-function", Interruption: "arn:aws:iam::" + account + ":role/ekspedite-interruption-function",
-			Scaling: "arn:aws:iam::" + account + ":role/ekspedite-scaling-function",
+			Scaling: "arn:aws:iam::" + account + ":role/ekspedite-scaling-function", Upgrade: "arn:aws:iam::" + account + ":role/ekspedite-upgrade-function",
 		}
 	}
 	known := err == nil
 	return &planner.Planner{
-		Options: cluster.Options{Account: account, ClusterRole: roles.Cluster, InterruptionRole: roles.Interruption, Scaling: cluster.Scaling{Role: roles.Scaling}},
+		Options: cluster.Options{Account: account, ClusterRole: roles.Cluster, InterruptionRole: roles.Interruption, UpgradeRole: roles.Upgrade, Scaling: cluster.Scaling{Role: roles.Scaling}},
 		Home:    d.Region, InVPC: inVPC, RolesKnown: known, Now: time.Now,
 		Open: func(region string) planner.Region {
 			cfg := d.In(region)

@@ -77,6 +77,9 @@ keys that a file names by path are put into the text that is sent. Nothing is de
 			id := fleet.ClusterID{Region: s.Cluster.Region, Name: s.Cluster.Name}
 			r.clusters, names = append(r.clusters, id), append(names, id.Name)
 		}
+		if len(f.Specs) == 0 { // the fleet's policy alone: a run on no cluster
+			r.clusters = []fleet.ClusterID{{}}
+		}
 		if flags.prune {
 			question := fmt.Sprintf("--prune deletes what ekspedite made for %s and the files do not name any more (--dry-run shows it).", strings.Join(names, ", "))
 			if err := flags.confirm(cmd, question, "yes", slices.Contains(*files, "-")); err != nil {
@@ -148,7 +151,11 @@ func (f *requestFlags) send(cmd *cobra.Command, d *deployment.Deployment, r requ
 	runs := make([]ledger.Run, len(r.clusters))
 	for i, id := range r.clusters {
 		runs[i] = ledger.Run{RunID: ledger.RunID(r.id, id), Function: "cluster", Subject: events.Subject{Cluster: id.Name, Region: id.Region}, StartedAt: r.asked}
-		fmt.Fprintf(progress, "cluster %s in %s: run %s was asked for\n", id.Name, id.Region, runs[i].RunID)
+		what := "cluster " + id.Name + " in " + id.Region
+		if id.Name == "" {
+			what = "the fleet's policy"
+		}
+		fmt.Fprintf(progress, "%s: run %s was asked for\n", what, runs[i].RunID)
 	}
 	if f.noWait {
 		return f.print(cmd.OutOrStdout(), requested{r.id, runs}, func(w io.Writer) error {

@@ -83,6 +83,9 @@ func doomed(cmd *cobra.Command, files []string, name, region string) ([]fleet.Cl
 		if err != nil {
 			return nil, err
 		}
+		if len(f.Specs) == 0 {
+			return nil, usageError{errors.New("there is no cluster in the files: nothing was asked for")}
+		}
 		var out []fleet.ClusterID
 		for _, s := range f.Specs {
 			out = append(out, fleet.ClusterID{Region: s.Cluster.Region, Name: s.Cluster.Name})

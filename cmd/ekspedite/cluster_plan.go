@@ -88,6 +88,12 @@ when something is made look like ${vpc}. A cluster that is as its file says has 
 // run shows the plans of all clusters of files.
 func (f *planFlags) run(cmd *cobra.Command, files clusterfile.Files) error {
 	ctx := cmd.Context()
+	if files.Fleet != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "the fleet's policy would take the place of the one before")
+	}
+	if len(files.Specs) == 0 {
+		return nil
+	}
 	d, err := f.open(ctx)
 	if err != nil {
 		return err

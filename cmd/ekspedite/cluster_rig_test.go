@@ -72,7 +72,7 @@ func newRigWith(t *testing.T, planes eks.Launcher) *rig {
 		},
 		Ledger: &ledger.Ledger{Store: awscloud.NewStore(cfg, r.physical("Table").Ref), Now: r.now},
 		Bus:    awscloud.NewBus(cfg, "ekspedite"), Queue: r,
-		InterruptionRole: arn("InterruptionFunctionRole"), Role: arn("ClusterFunctionRole"), Account: cloud.World.Account, Region: cloud.World.Region,
+		InterruptionRole: arn("InterruptionFunctionRole"), UpgradeRole: arn("UpgradeFunctionRole"), Role: arn("ClusterFunctionRole"), Account: cloud.World.Account, Region: cloud.World.Region,
 		NewID: requestID, Now: r.now,
 	}
 	cloud.EventBridge.Watch(func(_ string, body []byte) {

@@ -12,7 +12,7 @@ func upgradeCommand() *cobra.Command {
 function; maintenance that a policy asks for happens by itself.` +
 			exits("1 it failed, or is not ready", "2 the command line or a file is wrong", "3 it goes on, --timeout is over", "130 interrupted"),
 	}
-	c.AddCommand(upgradeStart(), upgradeShow(), upgradeRollout(), upgradeFreeze(), upgradeUnfreeze(), upgradeFreezes())
+	c.AddCommand(upgradeCheck(), upgradePlan(), upgradeCalendar(), upgradeStart(), upgradeShow(), upgradeRollout(), upgradeFreeze(), upgradeUnfreeze(), upgradeFreezes())
 	c.AddCommand(upgradeControls()...)
 	return c
 }

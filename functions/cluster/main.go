@@ -21,7 +21,7 @@ func main() {
 	start.Run("cluster", true, func(f start.Function) handler.Work {
 		w := &cluster.Work{
 			Open: regions(f), Ledger: f.Ledger, Bus: f.Bus, Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL),
-			InterruptionRole: f.InterruptionRoleARN, Role: f.RoleARN, Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now,
+			InterruptionRole: f.InterruptionRoleARN, UpgradeRole: f.UpgradeRoleARN, Role: f.RoleARN, Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now,
 			Scaling:  cluster.Scaling{Role: f.ScalingRoleARN, URL: f.DoorbellURL, Function: f.DoorbellARN},
 			Boundary: f.RoleBoundary, Files: awscloud.NewObjects(f.Config), Metrics: f.Metrics,
 		}

@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/xml"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/ekspedite/ekspedite/shared/decide/readiness"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
@@ -59,4 +63,38 @@ func (r *Region) alarm(ctx context.Context, _ string, ref fleet.Ref) (fleet.Reso
 // pendingPods is the cluster's alarm on pods that find no node.
 func (r *Region) pendingPods(ctx context.Context, cluster fleet.ClusterID, _ []string) ([]fleet.Resource, error) {
 	return only(ctx, cluster, fleet.Ref{ID: "alarm/pending-pods", Kind: "alarm", Name: fleet.PendingPodsAlarm(cluster.Name)}, r.alarm)
+}
+
+// alarmsAtOnce is how many names DescribeAlarms takes.
+const alarmsAtOnce = 100
+
+// alarmStates reads how alarms of any type are, by their names.
+func (r *Region) alarmStates(ctx context.Context, names []string) (out []readiness.Alarm, err error) {
+	const op = "cloudwatch:DescribeAlarms"
+	for some := range slices.Chunk(names, alarmsAtOnce) {
+		form := url.Values{"AlarmTypes.member.1": {"MetricAlarm"}, "AlarmTypes.member.2": {"CompositeAlarm"}, "MaxRecords": {strconv.Itoa(alarmsAtOnce)}}
+		for i, name := range some {
+			form.Set("AlarmNames.member."+strconv.Itoa(i+1), name)
+		}
+		body, err := r.alarms.call(ctx, op, "DescribeAlarms", form)
+		if err != nil {
+			return nil, err
+		}
+		type alarm struct {
+			AlarmName, StateValue string
+			StateUpdatedTimestamp time.Time
+		}
+		var answer struct {
+			Metric    []alarm `xml:"DescribeAlarmsResult>MetricAlarms>member"`
+			Composite []alarm `xml:"DescribeAlarmsResult>CompositeAlarms>member"`
+		}
+		if err := xml.Unmarshal(body, &answer); err != nil {
+			return nil, &fault.Error{Class: fault.Transient, Op: op, Err: err}
+		}
+		for _, a := range slices.Concat(answer.Metric, answer.Composite) {
+			out = append(out, readiness.Alarm{Name: a.AlarmName, State: a.StateValue, Since: a.StateUpdatedTimestamp})
+		}
+	}
+	slices.SortFunc(out, func(a, b readiness.Alarm) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
 }

@@ -22,6 +22,8 @@ type Drawer interface {
 // some calls at a time, and waits when there are none.
 type Budget struct {
 	drawer Drawer
+	// limited are services whose calls, reads and writes together, have a rate of their own.
+	limited map[string]limit
 
 	mu    sync.Mutex
 	purse map[string]*purse
@@ -32,6 +34,22 @@ type purse struct {
 	turn  chan struct{} // who holds it, counts
 	left  int
 	until time.Time // what is not spent then is forfeit: the budget has been filled up meanwhile
+}
+
+// limit is a rate that somebody may change, under a name of its own.
+type limit struct {
+	name string
+	rate func(ctx context.Context) ledger.Rate
+}
+
+// Limit gives the calls of one service, such as "eks", a rate of their own, for what the name says. The rate is asked for when
+// calls are drawn; the zero rate is the service's usual one. It is set before the budget is used.
+func (b *Budget) Limit(service, name string, rate func(ctx context.Context) ledger.Rate) *Budget {
+	if b.limited == nil {
+		b.limited = map[string]limit{}
+	}
+	b.limited[service] = limit{name, rate}
+	return b
 }
 
 // NewBudget is a budget that is drawn from a ledger.
@@ -49,6 +67,8 @@ var (
 const (
 	// chunk is how many calls are drawn at a time: about a look's worth.
 	chunk = 12
+	// sparing is how many are drawn at a time of a limited rate: a look that only follows an update makes one or two.
+	sparing = 4
 	// spend is how long drawn calls may be kept.
 	spend = 5 * time.Second
 )
@@ -74,6 +94,12 @@ func (b *Budget) Within(cfg Config) Config {
 // take takes one call, and waits until there is one. A budget that cannot be read stops nobody: AWS throttles by itself.
 func (b *Budget) take(ctx context.Context, region, service, operation string) error {
 	name, rate := budgetOf(region, service, operation)
+	atOnce := chunk
+	if l, ok := b.limited[strings.ToLower(service)]; ok {
+		if r := l.rate(ctx); r.PerSecond > 0 {
+			name, rate, atOnce = region+"/"+strings.ToLower(service)+"/"+l.name, r, sparing
+		}
+	}
 	p := b.open(name)
 	select {
 	case p.turn <- struct{}{}:
@@ -82,7 +108,7 @@ func (b *Budget) take(ctx context.Context, region, service, operation string) er
 		return ctx.Err()
 	}
 	for p.left == 0 || !time.Now().Before(p.until) {
-		granted, again, err := b.drawer.Draw(ctx, name, rate, chunk)
+		granted, again, err := b.drawer.Draw(ctx, name, rate, atOnce)
 		if err != nil {
 			return ctx.Err()
 		}

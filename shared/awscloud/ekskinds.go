@@ -1,6 +1,7 @@
 package awscloud
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/eks/types"
 
+	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
@@ -18,6 +20,9 @@ func (r *Region) eksCalls() map[string]operation {
 		"eks:CreateCluster":                      op(c.CreateCluster),
 		"eks:DeleteCluster":                      op(c.DeleteCluster),
 		"eks:UpdateClusterConfig":                op(c.UpdateClusterConfig),
+		"eks:UpdateClusterVersion":               op(c.UpdateClusterVersion),
+		"eks:CancelUpdate":                       op(c.CancelUpdate),
+		"eks:UpdateNodegroupVersion":             op(c.UpdateNodegroupVersion),
 		"eks:CreateNodegroup":                    op(c.CreateNodegroup),
 		"eks:UpdateNodegroupConfig":              op(c.UpdateNodegroupConfig),
 		"eks:DeleteNodegroup":                    op(c.DeleteNodegroup),
@@ -41,7 +46,7 @@ func (r *Region) readersByName() map[string]reader {
 	return map[string]reader{
 		"givenvpc": r.givenVPC, "givensubnets": r.givenSubnets, "givenroutes": r.givenRoutes, "endpointservices": r.endpointServices,
 		"vpngateway": r.vpnGateway,
-		"cluster":    r.cluster, "nodegroup": r.nodeGroup, "access": r.accessEntry, "role": r.role,
+		"cluster":    r.cluster, "nodegroup": r.groupOfFile, "access": r.accessEntry, "role": r.role,
 		"accesspolicies": r.accessPolicies, "identity": r.identityProvider, "capability": r.capability, "loggroup": r.logGroup,
 		"subscription": r.subscription, "alarm": r.alarm,
 	}
@@ -136,8 +141,18 @@ func (r *Region) Update(ctx context.Context, cluster string, ref fleet.Ref, id s
 		in.CapabilityName = &ref.Name
 	}
 	out, err := r.eks.DescribeUpdate(ctx, in)
-	if err != nil {
-		return fleet.Update{}, classify("eks:DescribeUpdate", err)
+	if err := classify("eks:DescribeUpdate", err); fault.Is(err, fault.NotFound) && ref.Kind == "nodegroup" {
+		// The update may be of the group that stands for the one that is named.
+		g, found, findErr := r.standIn(ctx, cluster, ref.Name)
+		if findErr != nil || !found {
+			return fleet.Update{}, cmp.Or(findErr, err)
+		}
+		in.NodegroupName = &g.Physical
+		if out, err = r.eks.DescribeUpdate(ctx, in); err != nil {
+			return fleet.Update{}, classify("eks:DescribeUpdate", err)
+		}
+	} else if err != nil {
+		return fleet.Update{}, err
 	}
 	return update(props(*out.Update)), nil
 }

@@ -25,14 +25,15 @@ func (c *Compute) GroupSize(ctx context.Context, group string) (least, desired i
 }
 
 // EndInstance ends a machine for good. In a group it lowers the desired size with it, which Auto Scaling refuses at the
-// least size: fault.Invalid. A machine that is going already is success.
-func (c *Compute) EndInstance(ctx context.Context, group, instanceID string) error {
+// least size: fault.Invalid; or, with replace, leaves it, so that the group launches another machine. A machine that is going
+// already is success.
+func (c *Compute) EndInstance(ctx context.Context, group, instanceID string, replace bool) error {
 	if group == "" {
 		_, err := c.ec2.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{instanceID}})
 		return fault.Ignore(classify("ec2:TerminateInstances", err), fault.NotFound)
 	}
 	_, err := c.asg.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
-		InstanceId: &instanceID, ShouldDecrementDesiredCapacity: aws.Bool(true),
+		InstanceId: &instanceID, ShouldDecrementDesiredCapacity: aws.Bool(!replace),
 	})
 	err = classify("autoscaling:TerminateInstanceInAutoScalingGroup", err)
 	var f *fault.Error

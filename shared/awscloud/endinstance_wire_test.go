@@ -80,12 +80,12 @@ func inGroup(t *testing.T, cfg awscloud.Config) {
 	})
 	size(2)
 	for range 2 { // the second time it is going already
-		if err := compute.EndInstance(t.Context(), "g", ids[0]); err != nil {
+		if err := compute.EndInstance(t.Context(), "g", ids[0], false); err != nil {
 			t.Error(err)
 		}
 		size(1)
 	}
-	if err := compute.EndInstance(t.Context(), "g", ids[1]); !fault.Is(err, fault.Invalid) {
+	if err := compute.EndInstance(t.Context(), "g", ids[1], false); !fault.Is(err, fault.Invalid) {
 		t.Errorf("at the least size: %v", err)
 	}
 	until(t, "the machine's end", func() bool {
@@ -93,15 +93,30 @@ func inGroup(t *testing.T, cfg awscloud.Config) {
 		g := must(compute.ScalingGroup(t.Context(), ids[0]))(t)
 		return i.State == "terminated" && g.Name == ""
 	})
-	if err := compute.EndInstance(t.Context(), "g", ids[0]); err != nil { // no group knows it any more
+	if err := compute.EndInstance(t.Context(), "g", ids[0], false); err != nil { // no group knows it any more
 		t.Error(err)
 	}
 	must(groups.DetachInstances(t.Context(), &autoscaling.DetachInstancesInput{AutoScalingGroupName: aws.String("g"), InstanceIds: ids[1:], ShouldDecrementDesiredCapacity: aws.Bool(false)}))(t)
 	until(t, "the detachment", func() bool { return must(compute.ScalingGroup(t.Context(), ids[1]))(t).Name == "" })
-	if err := compute.EndInstance(t.Context(), "g", ids[1]); !fault.Is(err, fault.Invalid) {
+	if err := compute.EndInstance(t.Context(), "g", ids[1], false); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a machine that was taken out of its group and runs: %v", err)
 	}
 	size(1)
+	// What is to be replaced goes at the least size, too, and another machine comes.
+	only := func() (id string) {
+		list := must(groups.DescribeAutoScalingInstances(t.Context(), &autoscaling.DescribeAutoScalingInstancesInput{}))(t).AutoScalingInstances
+		if len(list) == 1 && *list[0].LifecycleState == "InService" {
+			id = *list[0].InstanceId
+		}
+		return id
+	}
+	until(t, "a machine in service", func() bool { return only() != "" })
+	old := only()
+	if err := compute.EndInstance(t.Context(), "g", old, true); err != nil {
+		t.Error(err)
+	}
+	size(1)
+	until(t, "another machine", func() bool { return only() != "" && only() != old })
 	if _, _, err := compute.GroupSize(t.Context(), "no-such-group"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a group that is not there: %v", err)
 	}
@@ -113,14 +128,14 @@ func withoutGroup(t *testing.T, cfg awscloud.Config) {
 	id := *must(machines.RunInstances(t.Context(), &ec2.RunInstancesInput{ImageId: aws.String("ami-12c6146b"), InstanceType: "m5.large",
 		MinCount: aws.Int32(1), MaxCount: aws.Int32(1), SubnetId: subnets[0].SubnetId}))(t).Instances[0].InstanceId
 	for range 2 {
-		if err := compute.EndInstance(t.Context(), "", id); err != nil {
+		if err := compute.EndInstance(t.Context(), "", id, false); err != nil {
 			t.Error(err)
 		}
 	}
 	if i := must(compute.Instance(t.Context(), id))(t); !i.Gone() {
 		t.Errorf("the machine is %s", i.State)
 	}
-	if err := compute.EndInstance(t.Context(), "", "i-0123456789abcdef0"); err != nil {
+	if err := compute.EndInstance(t.Context(), "", "i-0123456789abcdef0", false); err != nil {
 		t.Errorf("a machine that is not there: %v", err)
 	}
 }

@@ -29,6 +29,11 @@ var classes = map[string]fault.Class{
 	"NoSuchBucket":                                     fault.NotFound,
 	"JobNotFoundException":                             fault.NotFound, // CodePipeline
 	"InvalidJobStateException":                         fault.Conflict, // answered already, or out of time
+	"PipelineNotFoundException":                        fault.NotFound,
+	"StageNotFoundException":                           fault.NotFound,
+	"ActionNotFoundException":                          fault.NotFound,
+	"InvalidApprovalTokenException":                    fault.Conflict, // asked for again since
+	"ApprovalAlreadyCompletedException":                fault.Conflict,
 	"NoSuchEntity":                                     fault.NotFound,
 	"InvalidInstanceID.NotFound":                       fault.NotFound,
 	"InvalidVpcID.NotFound":                            fault.NotFound,

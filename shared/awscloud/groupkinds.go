@@ -1,6 +1,7 @@
 package awscloud
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -77,8 +78,20 @@ func (r *Region) scalingGroup(ctx context.Context, _ string, ref fleet.Ref) (fle
 
 // scalingOfManaged reads the Auto Scaling group behind a managed node group, which has EKS's tags.
 func (r *Region) scalingOfManaged(ctx context.Context, cluster string, ref fleet.Ref) (fleet.Resource, error) {
+	have, err := r.scalingBehind(ctx, cluster, ref.Name)
+	if !ref.Stands || !fault.Is(err, fault.NotFound) {
+		return have, err
+	}
+	g, found, findErr := r.standIn(ctx, cluster, ref.Name)
+	if findErr != nil || !found {
+		return have, cmp.Or(findErr, err)
+	}
+	return r.scalingBehind(ctx, cluster, g.Physical)
+}
+
+func (r *Region) scalingBehind(ctx context.Context, cluster, name string) (fleet.Resource, error) {
 	return r.autoScalingGroup(ctx, &autoscaling.DescribeAutoScalingGroupsInput{Filters: []astypes.Filter{
-		{Name: aws.String("tag:eks:cluster-name"), Values: []string{cluster}}, {Name: aws.String("tag:eks:nodegroup-name"), Values: []string{ref.Name}},
+		{Name: aws.String("tag:eks:cluster-name"), Values: []string{cluster}}, {Name: aws.String("tag:eks:nodegroup-name"), Values: []string{name}},
 	}})
 }
 

@@ -23,7 +23,7 @@ func (f *foundGroup) group(t template) scaling.Group {
 		return g
 	}
 	g.Name = cmp.Or(f.tags[tagNodeGroup], g.AutoScalingGroup)
-	g.Pool = f.tags[fleet.TagPool]
+	g.Pool, g.Moving = f.tags[fleet.TagPool], fleet.Moving(f.tags)
 	g.Labels, g.Taints = advertised(f.tags)
 	return g
 }
@@ -70,6 +70,7 @@ func overrides(p *astypes.MixedInstancesPolicy) (types []string) {
 func (f *foundGroup) eks(g *scaling.Group) {
 	m := f.managed
 	g.Kind, g.Name, g.Status, g.AMIType, g.Labels = scaling.Managed, deref(m.NodegroupName), string(m.Status), string(m.AmiType), m.Labels
+	g.StandsFor = m.Tags[fleet.TagStandsFor]
 	g.Pool, g.Spot = m.Tags[fleet.TagPool], m.CapacityType == ekstypes.CapacityTypesSpot
 	if len(m.InstanceTypes) > 0 {
 		g.Types = m.InstanceTypes

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -82,6 +83,17 @@ func (p *Preflight) use(ctx context.Context, what string) (fleet.Props, error) {
 		return p.natsByZone(ctx)
 	case "vcpus":
 		return p.vcpus(ctx)
+	case "scaling":
+		return counted(ctx, "autoscaling:DescribeAutoScalingGroups", autoscaling.NewDescribeAutoScalingGroupsPaginator(p.region.scaling, &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(100)}),
+			func(o *autoscaling.DescribeAutoScalingGroupsOutput) int { return len(o.AutoScalingGroups) })
+	case "gp3":
+		return counted(ctx, "ec2:DescribeVolumes", ec2.NewDescribeVolumesPaginator(c, &ec2.DescribeVolumesInput{Filters: where("volume-type", "gp3"), MaxResults: aws.Int32(1000)}),
+			func(o *ec2.DescribeVolumesOutput) (gib int) {
+				for _, v := range o.Volumes {
+					gib += int(deref(v.Size))
+				}
+				return gib
+			})
 	}
 	if kind, cluster, ok := strings.Cut(what, "/"); ok {
 		return p.parts(ctx, kind, cluster)

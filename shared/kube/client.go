@@ -68,6 +68,7 @@ func config(endpoint string, tls rest.TLSClientConfig) *rest.Config {
 			GroupVersion: &corev1.SchemeGroupVersion, NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion(),
 			ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 		},
+		WarningHandler: rest.NoWarnings{}, // what is deprecated is told by the checks, not by the log
 		// Paths are absolute in every request, so the group and version here only satisfy the constructor.
 		APIPath: "/api",
 	}
@@ -140,6 +141,14 @@ func classify(op string, err error) error {
 		out.Class = fault.Invalid
 	}
 	return out
+}
+
+// body is what was answered. Unlike Raw, it has the API server's own words in an error.
+func body(r rest.Result) ([]byte, error) {
+	if err := r.Error(); err != nil {
+		return nil, err
+	}
+	return r.Raw()
 }
 
 // multipleBudgets: the eviction API refuses a pod with two matching budgets by a 500 with this text.

@@ -41,14 +41,20 @@ func (c *Client) Nodes(ctx context.Context) ([]fleet.Node, error) {
 func node(n corev1.Node) fleet.Node {
 	f := fleet.Node{
 		Name: n.Name, UID: string(n.UID), ProviderID: n.Spec.ProviderID, ResourceVersion: n.ResourceVersion,
-		Labels: n.Labels, Annotations: n.Annotations, Unschedulable: n.Spec.Unschedulable,
+		Labels: n.Labels, Annotations: n.Annotations, Unschedulable: n.Spec.Unschedulable, Created: n.CreationTimestamp.Time,
+		Kubelet: n.Status.NodeInfo.KubeletVersion, Runtime: n.Status.NodeInfo.ContainerRuntimeVersion, OSImage: n.Status.NodeInfo.OSImage, Kernel: n.Status.NodeInfo.KernelVersion,
 	}
 	for _, t := range n.Spec.Taints {
 		f.Taints = append(f.Taints, fleet.Taint{Key: t.Key, Value: t.Value, Effect: string(t.Effect)})
 	}
 	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
+		switch c.Type {
+		case corev1.NodeReady:
 			f.Ready = c.Status == corev1.ConditionTrue
+		case corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure, corev1.NodeNetworkUnavailable:
+			if c.Status == corev1.ConditionTrue {
+				f.Pressure = append(f.Pressure, string(c.Type))
+			}
 		}
 	}
 	return f

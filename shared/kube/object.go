@@ -20,7 +20,7 @@ func (c *Client) Object(ctx context.Context, ref fleet.Ref) (fleet.Resource, err
 	if err != nil {
 		return fleet.Resource{}, err
 	}
-	text, err := c.rest.Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0).Do(ctx).Raw()
+	text, err := body(c.rest.Get().AbsPath(path).SetHeader("Accept", "application/json").MaxRetries(0).Do(ctx))
 	if err != nil {
 		return fleet.Resource{}, classify("get "+parts[1]+" "+parts[3], err)
 	}

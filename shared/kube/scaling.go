@@ -119,7 +119,7 @@ func items[L interface {
 
 // minor is the API server's version: "1.36".
 func (c *Client) minor(ctx context.Context) (string, error) {
-	text, err := c.rest.Get().AbsPath("/version").SetHeader("Accept", "application/json").MaxRetries(0).Do(ctx).Raw()
+	text, err := body(c.rest.Get().AbsPath("/version").SetHeader("Accept", "application/json").MaxRetries(0).Do(ctx))
 	if err != nil {
 		return "", classify("get version", err)
 	}

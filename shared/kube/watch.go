@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,15 +28,18 @@ func (c *Client) WatchNodes(ctx context.Context, each func(deleted bool, n fleet
 }
 
 // watchAll watches from the beginning: the server sends what there is as additions. A connection that ends is made anew,
-// so that objects may be told twice; what vanished meanwhile is told as deleted.
+// so that objects may be told twice; what vanished meanwhile is told as deleted. A server that is out of reach for a while, as
+// while its version changes, is tried again.
 func watchAll[T any, P interface {
 	*T
 	metav1.Object
 }](ctx context.Context, c *Client, op, path string, each func(deleted bool, object P)) error {
 	known := map[string]P{}
+	var lost time.Time // since when the server has not answered
 	for {
 		seen := map[string]bool{}
 		err := watchOnce(ctx, c, op, path, func(deleted bool, o P) {
+			lost = time.Time{}
 			id := o.GetNamespace() + "/" + o.GetName()
 			seen[id] = true
 			if known[id] = o; deleted {
@@ -53,11 +57,26 @@ func watchAll[T any, P interface {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			lost = time.Time{}
+		case !fault.Is(err, fault.Transient) || !lost.IsZero() && time.Since(lost) > outOfReach:
 			return err
+		default:
+			if lost.IsZero() {
+				lost = time.Now()
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(200 * time.Millisecond):
+			}
 		}
 	}
 }
+
+// outOfReach is how long a server may fail to answer a watch.
+const outOfReach = time.Minute
 
 func watchOnce[T any, P interface {
 	*T

@@ -36,6 +36,9 @@ type Settings struct {
 	// (EKSPEDITE_DOORBELL_URL) where such a cluster rings, DoorbellARN (EKSPEDITE_DOORBELL_ARN) the function behind it. Only
 	// the cluster function has them.
 	ScalingRoleARN, DoorbellURL, DoorbellARN string
+	// UpgradeRoleARN (EKSPEDITE_UPGRADE_ROLE_ARN) is the role that looks into each cluster before and while it is upgraded. Only
+	// the cluster function has it.
+	UpgradeRoleARN string
 }
 
 // Load reads settings through getenv (os.Getenv). needRole asks for the cluster function's additional settings.
@@ -51,6 +54,7 @@ func Load(getenv func(string) string, needRole bool) (Settings, error) {
 		s.InVPC = getenv("EKSPEDITE_IN_VPC") == "true"
 		s.RoleBoundary = getenv("EKSPEDITE_ROLE_BOUNDARY")
 		s.ScalingRoleARN = r.must("EKSPEDITE_SCALING_ROLE_ARN")
+		s.UpgradeRoleARN = r.must("EKSPEDITE_UPGRADE_ROLE_ARN")
 		s.DoorbellURL, s.DoorbellARN = r.must("EKSPEDITE_DOORBELL_URL"), r.must("EKSPEDITE_DOORBELL_ARN")
 	}
 	return s, errors.Join(r.errs...)

@@ -12,7 +12,7 @@ import (
 var good = map[string]string{
 	"EKSPEDITE_TABLE": "t", "EKSPEDITE_BUS": "b", "EKSPEDITE_QUEUE_URL": "q", "EKSPEDITE_DLQ_URL": "d", "EKSPEDITE_MAX_RECEIVES": "3",
 	"AWS_REGION": "us-east-1", "EKSPEDITE_INTERRUPTION_ROLE_ARN": "r", "EKSPEDITE_ROLE_ARN": "me",
-	"EKSPEDITE_SCALING_ROLE_ARN": "s", "EKSPEDITE_DOORBELL_URL": "https://d/", "EKSPEDITE_DOORBELL_ARN": "arn:d",
+	"EKSPEDITE_SCALING_ROLE_ARN": "s", "EKSPEDITE_UPGRADE_ROLE_ARN": "u", "EKSPEDITE_DOORBELL_URL": "https://d/", "EKSPEDITE_DOORBELL_ARN": "arn:d",
 }
 
 func TestLoad(t *testing.T) {

@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/spec"
 )
 
@@ -37,6 +39,7 @@ type Files struct {
 	Names            []string
 	Text             string // all documents, with public keys in place of their paths: what can be sent away
 	Specs            []spec.Spec
+	Fleet            *fleet.FleetPolicy // nil if the files have none
 	Errors, Warnings []Problem
 }
 
@@ -81,8 +84,10 @@ func Load(names []string, stdin io.Reader) (Files, error) {
 		line += strings.Count(part, "\n")
 	}
 	f.Text = text.String()
-	specs, said := spec.Parse([]byte(f.Text))
-	f.Specs = specs
+	all, said := spec.Read([]byte(f.Text))
+	f.Specs, f.Fleet = all.Clusters, all.Fleet
+	dated := all.At(time.Now())
+	said.Errors, said.Warnings = append(said.Errors, dated.Errors...), append(said.Warnings, dated.Warnings...)
 	if len(f.Errors) == 0 { // without its key, a node group is wrong for a reason that is named already
 		f.Errors = home(said.Errors, parts)
 	}

@@ -11,6 +11,7 @@ import (
 type Validation struct {
 	OK       bool                  `json:"ok"` // it can be planned
 	Clusters []Named               `json:"clusters"`
+	Fleet    bool                  `json:"fleet,omitempty"` // there is a FleetPolicy
 	Errors   []clusterfile.Problem `json:"errors"`
 	Warnings []clusterfile.Problem `json:"warnings"`
 }
@@ -25,7 +26,7 @@ func (n Named) String() string { return fmt.Sprintf("cluster %s in %s", n.Name, 
 
 // NewValidation sums files up. Strict makes warnings errors.
 func NewValidation(f clusterfile.Files, strict bool) Validation {
-	v := Validation{Clusters: []Named{}, Errors: []clusterfile.Problem{}, Warnings: []clusterfile.Problem{}}
+	v := Validation{Clusters: []Named{}, Fleet: f.Fleet != nil, Errors: []clusterfile.Problem{}, Warnings: []clusterfile.Problem{}}
 	for _, s := range f.Specs {
 		v.Clusters = append(v.Clusters, Named{s.Cluster.Name, s.Cluster.Region})
 	}
@@ -55,6 +56,9 @@ func (v Validation) Text(w io.Writer) {
 	default:
 		for _, c := range v.Clusters {
 			fmt.Fprintf(w, "%s can be planned\n", c)
+		}
+		if v.Fleet {
+			fmt.Fprintln(w, "the fleet's policy is right")
 		}
 		if n := len(v.Warnings); n > 0 {
 			fmt.Fprintf(w, "%s\n", count(n, "warning"))

@@ -28,6 +28,7 @@ const (
 	clusterRoleID      = "ClusterFunctionRole"
 	interruptionRoleID = "InterruptionFunctionRole"
 	scalingRoleID      = "ScalingFunctionRole"
+	upgradeRoleID      = "UpgradeFunctionRole"
 )
 
 // Options say where to look. Empty ones are taken from the environment, as the AWS CLI does.
@@ -88,11 +89,11 @@ func (d *Deployment) Bus() *awscloud.Bus {
 }
 
 // Roles are the ARNs of the functions' roles, which plans name.
-type Roles struct{ Cluster, Interruption, Scaling string }
+type Roles struct{ Cluster, Interruption, Scaling, Upgrade string }
 
 // Roles asks for the functions' roles.
 func (d *Deployment) Roles(ctx context.Context) (r Roles, err error) {
-	for id, to := range map[string]*string{clusterRoleID: &r.Cluster, interruptionRoleID: &r.Interruption, scalingRoleID: &r.Scaling} {
+	for id, to := range map[string]*string{clusterRoleID: &r.Cluster, interruptionRoleID: &r.Interruption, scalingRoleID: &r.Scaling, upgradeRoleID: &r.Upgrade} {
 		name, err := d.resource(ctx, id)
 		if err != nil {
 			return r, err

@@ -48,17 +48,30 @@ var rare = map[string]string{
 }
 
 // elsewhere are the roles whose grants other tests hold to their use: the cluster function's all of package work/cluster, the
-// pipeline function's TestPipeline, the doorbell's and the scaling function's TestDoorbell and the tests of scaling; what a
+// pipeline function's TestPipeline, the doorbell's and the scaling function's TestDoorbell and the tests of scaling, the upgrade function's TestUpgrade; what a
 // cluster's own roles and AWS's may do is AWS's to say.
-var elsewhere = []string{"ClusterFunctionRole", "PipelineFunctionRole", "DoorbellFunctionRole", "ScalingFunctionRole", ":role/ekspedite/", ":role/aws-service-role/"}
+var elsewhere = []string{"ClusterFunctionRole", "PipelineFunctionRole", "DoorbellFunctionRole", "ScalingFunctionRole", "UpgradeFunctionRole", ":role/ekspedite/", ":role/aws-service-role/"}
 
 // unusedGrants fails for every grant that no call used and that is not on the list of rare ones. A grant counts as used
 // when any of its resource patterns was.
 func unusedGrants(t *testing.T, c *local.Cloud) {
 	t.Helper()
+	compareUsed(t, c, rare, func(role string) bool {
+		return !slices.ContainsFunc(elsewhere, func(other string) bool { return strings.Contains(role, other) })
+	})
+}
+
+// unusedOf does the same for one role.
+func unusedOf(t *testing.T, c *local.Cloud, role string, rare map[string]string) {
+	t.Helper()
+	compareUsed(t, c, rare, func(arn string) bool { return strings.Contains(arn, role) })
+}
+
+func compareUsed(t *testing.T, c *local.Cloud, rare map[string]string, counts func(role string) bool) {
+	t.Helper()
 	used := map[string]int{}
 	for _, g := range c.IAM.Report() {
-		if !slices.ContainsFunc(elsewhere, func(role string) bool { return strings.Contains(g.RoleARN, role) }) {
+		if counts(g.RoleARN) {
 			used[g.Sid+" "+g.Action] += g.Calls
 		}
 	}

@@ -171,6 +171,22 @@ func (c *View) Look(f func()) {
 // Nodes counts the nodes. For use under Look and in conditions.
 func (c *View) Nodes() int { return len(c.nodes) }
 
+// AllNodes lists the nodes by name. For use under Look and in conditions.
+func (c *View) AllNodes() (out []fleet.Node) {
+	for _, name := range slices.Sorted(maps.Keys(c.nodes)) {
+		out = append(out, c.nodes[name])
+	}
+	return out
+}
+
+// HasPod tells whether the pod of that UID is still there, be it on its way out.
+func (c *View) HasPod(uid string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.pods[uid]
+	return ok
+}
+
 // ByGroup lists the nodes of a managed node group, by name.
 func (c *View) ByGroup(nodegroup string) []fleet.Node {
 	var out []fleet.Node

@@ -1,0 +1,210 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	mrand "math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ekspedite/ekspedite/cmd/ekspedite/internal/scene"
+	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/infra/local/faults"
+	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/kube"
+)
+
+// upgradable is a cluster two minors behind, with a node group for each way of moving nodes.
+const upgradable = `apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {name: up, region: us-east-1, version: "1.35"}
+availabilityZones: [us-east-1a, us-east-1b]
+vpc: {nat: {gateway: Disable}}
+accessConfig: {authenticationMode: API}
+managedNodeGroups:
+  - {name: rolls, instanceType: m5.large, minSize: 1, desiredCapacity: 2, maxSize: 8, labels: {moves: rolls}}
+  - {name: moves, instanceType: m5.large, minSize: 1, desiredCapacity: 2, maxSize: 8, labels: {moves: moves}}
+---
+apiVersion: ekspedite.dev/v1alpha1
+kind: ClusterPolicy
+metadata: {name: up}
+upgrade:
+  bake: 2s
+  health: {for: 60s}
+  nodes:
+    groups:
+      - {name: moves, strategy: BlueGreen}
+`
+
+// served is a Service with pods on the nodes of one group, and a budget that lets one of them go at a time. Pods take a while
+// to start and to stop.
+func served(app, group string, replicas int) []string {
+	return []string{
+		fmt.Sprintf(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":%[1]q,"namespace":"default"},"spec":{"replicas":%[3]d,
+			"selector":{"matchLabels":{"app":%[1]q}},"template":{"metadata":{"labels":{"app":%[1]q},"annotations":{"ekspedite.dev/start-after":"800ms","ekspedite.dev/exit-after":"3s"}},
+			"spec":{"terminationGracePeriodSeconds":30,"nodeSelector":{"moves":%[2]q},"containers":[{"name":"web","image":"public.ecr.aws/nginx/nginx:1.29","ports":[{"containerPort":80}],
+			"readinessProbe":{"httpGet":{"path":"/","port":80}},"resources":{"requests":{"cpu":"100m","memory":"128Mi"}}}]}}}}`, app, group, replicas),
+		fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":%[1]q,"namespace":"default"},"spec":{"maxUnavailable":1,"selector":{"matchLabels":{"app":%[1]q}}}}`, app),
+		fmt.Sprintf(`{"apiVersion":"v1","kind":"Service","metadata":{"name":%[1]q,"namespace":"default"},"spec":{"selector":{"app":%[1]q},"ports":[{"port":80}]}}`, app),
+	}
+}
+
+// customer asks a Service again and again as somebody behind kube-proxy does: a request goes to one of the ready endpoints that
+// the API server has told last, and fails if there is none, or if its pod is gone.
+type customer struct {
+	mu               sync.Mutex
+	requests, failed int
+	why              []string
+}
+
+func (c *customer) run(ctx context.Context, client *kube.Client, v *scene.View, app string) {
+	var endpoints []string // pods' UIDs
+	for tick := 0; ctx.Err() == nil; tick++ {
+		if tick%2 == 0 {
+			if found, err := readyEndpoints(ctx, client, app); err == nil { // else the last ones, as kube-proxy does
+				endpoints = found
+			}
+		}
+		why := "no ready endpoint"
+		if len(endpoints) > 0 {
+			uid := endpoints[mrand.IntN(len(endpoints))]
+			if why = "pod " + uid + " is gone"; v.HasPod(uid) {
+				why = ""
+			}
+		}
+		c.mu.Lock()
+		if c.requests++; why != "" {
+			c.failed, c.why = c.failed+1, append(c.why, app+" at "+time.Now().Format(time.TimeOnly)+": "+why)
+		}
+		c.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(40 * time.Millisecond):
+		}
+	}
+}
+
+func readyEndpoints(ctx context.Context, client *kube.Client, app string) (uids []string, err error) {
+	r, err := client.Object(ctx, fleet.Ref{Name: "v1|Endpoints|default|" + app})
+	if err != nil {
+		return nil, err
+	}
+	for _, subset := range fleet.Items(r.Props, "subsets") {
+		for _, address := range fleet.Items(subset, "addresses") {
+			uids = append(uids, fleet.Text(address, "targetRef", "uid"))
+		}
+	}
+	return uids, nil
+}
+
+// TestUpgrade takes a cluster under load over two minors, its nodes by both ways, and back over one: the function's own binary
+// and permissions, a control plane that really changes its version, real evictions. No request of a customer fails, no budget is
+// broken, nothing is denied.
+func TestUpgrade(t *testing.T) {
+	c := cloud(t, faults.None)
+	s := scene.New(c)
+	client, err := s.Apply(t.Context(), upgradable, "up", 4*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := scene.Watch(t.Context(), client, "default")
+	replicas := map[string]int{"web": 6, "api": 4}
+	for app, group := range map[string]string{"web": "rolls", "api": "moves"} {
+		for _, object := range served(app, group, replicas[app]) {
+			if err := client.Apply(t.Context(), []byte(object)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wait := func(what string, cond func() bool) {
+		t.Helper()
+		if err := v.Wait(t.Context(), what, 2*time.Minute, cond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait("all pods", func() bool { return v.ReadyPods("web") == 6 && v.ReadyPods("api") == 4 })
+	for app := range replicas {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			if found, err := readyEndpoints(t.Context(), client, app); err == nil && len(found) == replicas[app] {
+				break
+			} else if time.Now().After(deadline) {
+				t.Fatalf("the endpoints of %s: %v, %v", app, found, err)
+			}
+		}
+	}
+	fewest := map[string]int{"web": 6, "api": 4}
+	v.Observe(func(bool, fleet.Pod, fleet.Pod) {
+		for app := range replicas {
+			fewest[app] = min(fewest[app], v.ReadyPods(app))
+		}
+	}, nil)
+	customers, stop := context.WithCancel(t.Context())
+	defer stop()
+	var asks customer
+	var wg sync.WaitGroup
+	for app := range replicas {
+		wg.Go(func() { asks.run(customers, client, v, app) })
+	}
+	request := func(payload events.OwnPayload, id, what, outcome string, patience time.Duration) events.RunFinished {
+		t.Helper()
+		since := time.Now()
+		e, err := events.New(payload, rand.Text(), since, c.World.Account, c.World.Region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Bus.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		run, err := s.AwaitRun(t.Context(), what, patience, func(r events.RunFinished) bool { return r.Function == "upgrade" && r.FinishedAt.After(since) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.Outcome != outcome {
+			t.Fatalf("%s: %s: %s\n%+v\n%v", what, run.Outcome, run.Reason, run.Failures, run.Blocked)
+		}
+		t.Logf("%s: %s after %s: %s, %v", what, run.Outcome, time.Since(since).Round(time.Millisecond), run.Reason, run.Counts)
+		return run
+	}
+	kubelets := func(minor string) func() bool {
+		return func() bool {
+			nodes := v.AllNodes()
+			for _, n := range nodes {
+				if !strings.HasPrefix(n.Kubelet, "v"+minor+".") || !n.Ready || n.Unschedulable {
+					return false
+				}
+			}
+			return len(nodes) == 4
+		}
+	}
+
+	request(&events.UpgradeRequested{RequestID: "dry", Cluster: "up", To: "1.37", Now: true, DryRun: true}, "dry", "the plan", events.OutcomePlanned, 2*time.Minute)
+	request(&events.UpgradeRequested{RequestID: "there", Cluster: "up", To: "1.37", Now: true}, "there", "the upgrade", events.OutcomeUpgraded, 8*time.Minute)
+	wait("four nodes at 1.37", kubelets("1.37"))
+	request(&events.UpgradeControlRequested{RequestID: "back", Command: events.UpgradeRollback, Cluster: "up", Reason: "a test", By: "e2e"}, "back", "the rollback", events.OutcomeRolledBack, 8*time.Minute)
+	wait("four nodes at 1.36", kubelets("1.36"))
+	wait("all pods again", func() bool { return v.ReadyPods("web") == 6 && v.ReadyPods("api") == 4 })
+
+	stop()
+	wg.Wait()
+	t.Logf("%d requests, %d failed; fewest ready pods: %v", asks.requests, asks.failed, fewest)
+	if asks.failed > 0 || asks.requests < 100 {
+		t.Errorf("%d of %d requests failed: %v", asks.failed, asks.requests, asks.why[:min(10, len(asks.why))])
+	}
+	v.Look(func() {
+		for app, n := range fewest {
+			if n < replicas[app]-1 {
+				t.Errorf("only %d of %d pods of %s were ready; the budget allows for one to be missing", n, replicas[app], app)
+			}
+		}
+	})
+	for _, d := range c.IAM.Denied() {
+		t.Errorf("denied: %+v", d)
+	}
+	unusedOf(t, c, "UpgradeFunctionRole", rareUpgrade)
+}
+
+// rareUpgrade are the upgrade function's grants that TestUpgrade does not use, with what does.
+var rareUpgrade = map[string]string{}
