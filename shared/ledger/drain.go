@@ -18,6 +18,7 @@ type Drain struct {
 	RunID          string          `json:"runId"`
 	InstanceID     string          `json:"instanceId"`
 	Cluster        string          `json:"cluster"`
+	Region         string          `json:"region,omitempty"` // the cluster's; empty: the function's own
 	Node           string          `json:"node,omitempty"`
 	NodeUID        string          `json:"nodeUid,omitempty"`
 	Signal         json.RawMessage `json:"signal"`

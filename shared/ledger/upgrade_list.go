@@ -90,6 +90,22 @@ func (l *Ledger) Command(ctx context.Context, cluster fleet.ClusterID, c Upgrade
 	return Upgrade{}, fault.New(fault.Conflict, "the upgrade of cluster %s is being changed by many at once", cluster)
 }
 
+// Recheck lets the time at which somebody last looked whether maintenance is due be no later than that, so that the next sweep
+// asks. A run that is under way is left alone.
+func (l *Ledger) Recheck(ctx context.Context, cluster fleet.ClusterID, latest time.Time) error {
+	for range conflictTries {
+		u, err := l.Upgrade(ctx, cluster)
+		if err != nil || u.Running() || !u.CheckedAt.After(latest) {
+			return err
+		}
+		u.CheckedAt = latest
+		if _, err = l.SaveUpgrade(ctx, cluster, u); !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil // somebody is at work on it, which is as good
+}
+
 // Merge goes on where a write met a conflict: if only commands have come since was was read or saved, it is next with these
 // commands, to be saved again; else somebody else holds the lease, and the error's class is fault.Conflict.
 func (l *Ledger) Merge(ctx context.Context, cluster fleet.ClusterID, was, next Upgrade) (Upgrade, error) {
