@@ -15,6 +15,12 @@ import (
 func TestWhatCannotBeDeliveredIsKept(t *testing.T) {
 	tpl := everything(t)
 	check := func(source, queue, dlq string) {
+		if r := tpl.Resources[queue]; r != nil && r.Type == "AWS::Lambda::Function" { // invoked directly: it has a dead-letter queue of its own
+			if want := strings.TrimSuffix(queue, "Function") + "DLQ"; dlq != want || tpl.Resources[want] == nil {
+				t.Errorf("%s: what %s cannot get goes to %q", source, queue, dlq)
+			}
+			return
+		}
 		if queue == "" || tpl.Resources[queue] == nil || redrive(tpl.Resources[queue]) != dlq {
 			t.Errorf("%s: what %s cannot get goes to %q", source, queue, dlq)
 		}
@@ -28,6 +34,14 @@ func TestWhatCannotBeDeliveredIsKept(t *testing.T) {
 			queue, dlq := target(at(to, "Arn")), target(at(to, "DeadLetterConfig", "Arn"))
 			check(rule.ID, queue, dlq)
 			for _, id := range []string{queue, dlq} {
+				if tpl.Resources[id].Type == "AWS::Lambda::Function" {
+					if !slices.ContainsFunc(tpl.of(t, "AWS::Lambda::Permission"), func(p *resource) bool {
+						return target(p.Properties["FunctionName"]) == id && target(p.Properties["SourceArn"]) == rule.ID && p.Properties["Principal"] == "events.amazonaws.com"
+					}) {
+						t.Errorf("%s does not let %s in", id, rule.ID)
+					}
+					continue
+				}
 				if !admits(queueStatements(t, tpl, id), rule.ID) {
 					t.Errorf("the policy of %s does not let %s in", id, rule.ID)
 				}
@@ -110,8 +124,10 @@ func TestRulesAreTheContracts(t *testing.T) {
 					slices.Contains(list(at(pattern, "detail-type")), any(detailType)) {
 					matching = append(matching, rule.ID)
 					used[rule.ID+detailType] = true
-					queue := tpl.Resources[target(at(list(rule.Properties["Targets"])[0], "Arn"))]
-					function := tpl.Resources[target(sourceOf(t, tpl, queue.ID).Properties["FunctionName"])]
+					function := tpl.Resources[target(at(list(rule.Properties["Targets"])[0], "Arn"))]
+					if function.Type == "AWS::SQS::Queue" {
+						function = tpl.Resources[target(sourceOf(t, tpl, function.ID).Properties["FunctionName"])]
+					}
 					if function.Properties["Handler"] != contract.Handler {
 						t.Errorf("%s goes to %v and not to %s", contract.Kind, function.Properties["Handler"], contract.Handler)
 					}
@@ -151,7 +167,10 @@ func TestSchedules(t *testing.T) {
 			continue
 		}
 		contract, ok := events.ContractOf(event.Kind)
-		function := tpl.Resources[target(sourceOf(t, tpl, target(at(to, "Arn"))).Properties["FunctionName"])]
+		function := tpl.Resources[target(at(to, "Arn"))]
+		if function.Type == "AWS::SQS::Queue" {
+			function = tpl.Resources[target(sourceOf(t, tpl, function.ID).Properties["FunctionName"])]
+		}
 		if !ok || contract.Route != events.RouteSchedule || function.Properties["Handler"] != contract.Handler {
 			t.Errorf("%s sends %s to %v", schedule.ID, event.Kind, function.Properties["Handler"])
 		}

@@ -134,7 +134,7 @@ func TestTemplateWithAllParameters(t *testing.T) {
 			attached++
 		}
 	}
-	if attached != 3 {
+	if attached != 4 {
 		t.Errorf("%d functions may be attached to the network", attached)
 	}
 }

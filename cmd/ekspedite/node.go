@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -23,7 +24,7 @@ func nodeCommand() *cobra.Command {
 
 func nodeRemove() *cobra.Command {
 	var flags accountFlags
-	var cluster string
+	var cluster, region string
 	var patience time.Duration
 	c := &cobra.Command{
 		Use:   "remove --cluster NAME NODE",
@@ -34,6 +35,7 @@ node back as it was. What came of it is a run: NodeRemoved, or NodeKept with the
 			exits("1 there is no such node, or it cannot be read", "2 the command line is wrong"),
 		Example: `  ekspedite node remove --cluster demo ip-10-42-1-7.ec2.internal
   ekspedite node remove --cluster demo ip-10-42-1-7.ec2.internal --patience 1h
+  ekspedite node remove --cluster blue --region eu-west-1 ip-10-42-9-3.eu-west-1.compute.internal
   ekspedite runs list --cluster demo --function interruption`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
@@ -49,10 +51,12 @@ node back as it was. What came of it is a run: NodeRemoved, or NodeKept with the
 		if err != nil {
 			return err
 		}
-		inside := access.Directory{Describe: awscloud.NewClusters(d.Config).Cluster, Token: awscloud.NewTokens(d.Config, time.Now).Token, Now: time.Now}
+		where := cmp.Or(region, d.Region)
+		cfg := d.In(where)
+		inside := access.Directory{Describe: awscloud.NewClusters(cfg).Cluster, Token: awscloud.NewTokens(cfg, time.Now).Token, Now: time.Now}
 		client, err := inside.Client(ctx, cluster)
 		if fault.Is(err, fault.NotFound) {
-			return fault.New(fault.NotFound, "EKS has no cluster %s in %s: nodes are removed in the Region where ekspedite is deployed", cluster, d.Region)
+			return fault.New(fault.NotFound, "EKS has no cluster %s in %s: name another Region by --region", cluster, where)
 		}
 		if err != nil {
 			return err
@@ -61,7 +65,7 @@ node back as it was. What came of it is a run: NodeRemoved, or NodeKept with the
 		if err != nil {
 			return err
 		}
-		e, err := events.New(removal(cluster, d.Region, node, patience), requestID(), time.Now(), "", d.Region)
+		e, err := events.New(removal(cluster, where, node, patience), requestID(), time.Now(), "", d.Region)
 		if err != nil {
 			return fmt.Errorf("node %s is no machine of EC2 (provider ID %q): %w", node.Name, node.ProviderID, err)
 		}
@@ -75,6 +79,7 @@ node back as it was. What came of it is a run: NodeRemoved, or NodeKept with the
 	flags.addAccount(c)
 	flags.addBus(c)
 	c.Flags().StringVar(&cluster, "cluster", "", "the cluster's name")
+	c.Flags().StringVar(&region, "region", "", "the cluster's Region (default: the one where ekspedite is deployed)")
 	c.Flags().DurationVar(&patience, "patience", 15*time.Minute, "how long the drain may take before the node is given back")
 	return c
 }

@@ -40,7 +40,6 @@ func (f *scalePlanFlags) forCluster(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	policy, away := policy.Served(id, d.Region)
 	mode := policy.Mode
 	if mode != fleet.ScalingAct {
 		policy.Mode = fleet.ScalingPlan
@@ -48,9 +47,6 @@ func (f *scalePlanFlags) forCluster(cmd *cobra.Command) error {
 	decision, err := scaling.Decide(time.Now(), o, policy)
 	if err != nil {
 		return err
-	}
-	if away {
-		decision.Plan.Notes = append(decision.Plan.Notes, "no nodes are given up: the interruption function, which would drain them, serves "+d.Region+" only")
 	}
 	v := scaleview.NewClusterPlan(o, mode, decision)
 	if err := f.writePage(cmd, scaleview.DrawCluster(o, decision)); err != nil {

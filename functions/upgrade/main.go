@@ -62,7 +62,7 @@ func reach(f start.Function, cfg awscloud.Config, region string) upgrade.Reach {
 		return inside.Client(ctx, cluster)
 	}, f.Now)
 	return upgrade.Reach{
-		Cluster: checks.Upgrades.Cluster, Update: aws.Update, Apply: apply.Calls(aws.Call), Health: health.Of,
+		Cluster: checks.Upgrades.Cluster, Update: aws.Update, Apply: apply.Calls(aws.Call), Health: health.Of, Refresh: facts.RefreshInsights,
 		Move: func(ctx context.Context, o upgradepath.Observation, step upgradepath.Step) (nodemove.Input, error) {
 			nodes, err := inside.Client(ctx, o.Cluster.Name)
 			if err != nil {

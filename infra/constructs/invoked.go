@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -53,4 +55,28 @@ func NewInvoked(stack awscdk.Stack, props InvokedProps) *Invoked {
 	config.Node().AddDependency(i.Policy) // Lambda refuses a destination that the role may not send to
 	i.alarms(props)
 	return i
+}
+
+// Listen has rules on a bus invoke the function; see Worker.Listen.
+func (i *Invoked) Listen(bus awsevents.EventBus, patience time.Duration, signals ...Signal) {
+	to := target{scope: i.scope, id: "Function", arn: i.Function.Function.FunctionArn(), deadLetters: i.DeadLetters}
+	sid, rules := to.rules(bus, patience, signals)
+	letRulesSend(i.DeadLetters, sid, rules)
+	for n, arn := range rules {
+		permission := awslambda.NewCfnPermission(i.scope, jsii.String(signals[n].ID+"Permission"), &awslambda.CfnPermissionProps{
+			Action: jsii.String("lambda:InvokeFunction"), FunctionName: i.Function.Function.FunctionArn(),
+			Principal: jsii.String("events.amazonaws.com"), SourceArn: arn,
+		})
+		permission.OverrideLogicalId(jsii.String(signals[n].ID + "Permission"))
+	}
+}
+
+// Every has a schedule invoke the function; see Worker.Every.
+func (i *Invoked) Every(timer Timer) awsiam.Role {
+	to := target{scope: i.scope, arn: i.Function.Function.FunctionArn(), deadLetters: i.DeadLetters}
+	return to.every(timer, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String("Invoke"), Actions: jsii.Strings("lambda:InvokeFunction"), Resources: &[]*string{i.Function.Function.FunctionArn()},
+	}), awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String("Bury"), Actions: jsii.Strings("sqs:SendMessage"), Resources: &[]*string{i.DeadLetters.QueueArn()},
+	}))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -25,21 +26,37 @@ type Signal struct {
 // EventBridge cannot deliver within patience goes to the dead-letter queue. A nil bus is the account's default one. It
 // is to be called once for each bus.
 func (w *Worker) Listen(bus awsevents.EventBus, patience time.Duration, signals ...Signal) {
+	to := target{scope: w.scope, id: *w.Queue.Node().Id(), arn: w.Queue.QueueArn(), deadLetters: w.DeadLetters}
+	sid, rules := to.rules(bus, patience, signals)
+	for _, queue := range []awssqs.Queue{w.Queue, w.DeadLetters} {
+		letRulesSend(queue, sid, rules)
+	}
+}
+
+// target is what rules and schedules bring events to: a queue, or a function.
+type target struct {
+	scope       constructs.Construct
+	id          string
+	arn         *string
+	deadLetters awssqs.Queue
+}
+
+// rules adds a rule for each signal, and gives their ARNs with a name for what they may do.
+func (t target) rules(bus awsevents.EventBus, patience time.Duration, signals []Signal) (sid string, arns []*string) {
 	sid, busName := "RulesOfDefaultBus", any(nil)
 	if bus != nil {
 		sid, busName = "RulesOf"+*bus.Node().Id(), bus.EventBusName()
 	}
-	rules := make([]*string, len(signals))
-	for i, signal := range signals {
-		rule := awsevents.NewCfnRule(w.scope, jsii.String(signal.ID), &awsevents.CfnRuleProps{
+	for _, signal := range signals {
+		rule := awsevents.NewCfnRule(t.scope, jsii.String(signal.ID), &awsevents.CfnRuleProps{
 			Description:  jsii.String(signal.Description),
 			EventBusName: busName,
 			EventPattern: signal.Pattern,
 			State:        jsii.String("ENABLED"),
 			Targets: []any{&awsevents.CfnRule_TargetProperty{
-				Id:               jsii.String(*w.Queue.Node().Id()),
-				Arn:              w.Queue.QueueArn(),
-				DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: w.DeadLetters.QueueArn()},
+				Id:               jsii.String(t.id),
+				Arn:              t.arn,
+				DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: t.deadLetters.QueueArn()},
 				RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
 					MaximumEventAgeInSeconds: jsii.Number(patience.Seconds()),
 					MaximumRetryAttempts:     jsii.Number(185), // EventBridge's most; the age is what counts
@@ -47,17 +64,20 @@ func (w *Worker) Listen(bus awsevents.EventBus, patience time.Duration, signals 
 			}},
 		})
 		rule.OverrideLogicalId(jsii.String(signal.ID))
-		rules[i] = rule.AttrArn()
+		arns = append(arns, rule.AttrArn())
 	}
-	for _, queue := range []awssqs.Queue{w.Queue, w.DeadLetters} {
-		queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:        jsii.String(sid),
-			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
-			Actions:    jsii.Strings("sqs:SendMessage"),
-			Resources:  &[]*string{queue.QueueArn()},
-			Conditions: &map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": rules}},
-		}))
-	}
+	return sid, arns
+}
+
+// letRulesSend lets these rules and no others put events on a queue.
+func letRulesSend(queue awssqs.Queue, sid string, rules []*string) {
+	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String(sid),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{queue.QueueArn()},
+		Conditions: &map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": rules}},
+	}))
 }
 
 // Timer is a message that a worker gets at regular times.
@@ -77,7 +97,17 @@ type Timer struct {
 
 // Every puts a message on the worker's queue at regular times. It returns the schedule's role.
 func (w *Worker) Every(timer Timer) awsiam.Role {
-	role := awsiam.NewRole(w.scope, jsii.String(timer.ID+"Role"), &awsiam.RoleProps{
+	to := target{scope: w.scope, arn: w.Queue.QueueArn(), deadLetters: w.DeadLetters}
+	return to.every(timer, awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:       jsii.String("SendOrBury"),
+		Actions:   jsii.Strings("sqs:SendMessage"),
+		Resources: &[]*string{w.Queue.QueueArn(), w.DeadLetters.QueueArn()},
+	}))
+}
+
+// every adds a schedule whose role may do these things.
+func (t target) every(timer Timer, may ...awsiam.PolicyStatement) awsiam.Role {
+	role := awsiam.NewRole(t.scope, jsii.String(timer.ID+"Role"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
 			// Only schedules of this account and of the group that this one is in: no confused deputy.
 			Conditions: &map[string]any{"StringEquals": map[string]any{
@@ -88,28 +118,24 @@ func (w *Worker) Every(timer Timer) awsiam.Role {
 		}),
 	})
 	nameResource(role, timer.ID+"Role")
-	policy := awsiam.NewPolicy(w.scope, jsii.String(timer.ID+"Policy"), &awsiam.PolicyProps{
+	policy := awsiam.NewPolicy(t.scope, jsii.String(timer.ID+"Policy"), &awsiam.PolicyProps{
 		PolicyName: jsii.String(timer.ID + "Policy"),
 		Roles:      &[]awsiam.IRole{role},
-		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Sid:       jsii.String("SendOrBury"),
-			Actions:   jsii.Strings("sqs:SendMessage"),
-			Resources: &[]*string{w.Queue.QueueArn(), w.DeadLetters.QueueArn()},
-		})},
+		Statements: &may,
 	})
 	nameResource(policy, timer.ID+"Policy")
 
-	schedule := awsscheduler.NewCfnSchedule(w.scope, jsii.String(timer.ID), &awsscheduler.CfnScheduleProps{
+	schedule := awsscheduler.NewCfnSchedule(t.scope, jsii.String(timer.ID), &awsscheduler.CfnScheduleProps{
 		Description:        jsii.String(timer.Description),
 		ScheduleExpression: jsii.String(timer.Expression),
 		State:              jsii.String("ENABLED"),
 		// A window would spread the load of many schedules; there is one.
 		FlexibleTimeWindow: &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")},
 		Target: &awsscheduler.CfnSchedule_TargetProperty{
-			Arn:              w.Queue.QueueArn(),
+			Arn:              t.arn,
 			RoleArn:          role.RoleArn(),
 			Input:            jsii.String(timer.Input),
-			DeadLetterConfig: &awsscheduler.CfnSchedule_DeadLetterConfigProperty{Arn: w.DeadLetters.QueueArn()},
+			DeadLetterConfig: &awsscheduler.CfnSchedule_DeadLetterConfigProperty{Arn: t.deadLetters.QueueArn()},
 			RetryPolicy: &awsscheduler.CfnSchedule_RetryPolicyProperty{
 				MaximumEventAgeInSeconds: jsii.Number(timer.Patience.Seconds()),
 				MaximumRetryAttempts:     jsii.Number(185),

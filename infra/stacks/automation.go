@@ -155,7 +155,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	staged := constructs.NewInvoked(stack, constructs.InvokedProps{
 		FunctionProps: constructs.FunctionProps{
 			Name:        pipeline,
-			Description: "Lets stages of CodePipeline ask for clusters, and wait for them",
+			Description: "Lets stages of CodePipeline ask for clusters and upgrades, and wait for them",
 			Code:        code(pipeline),
 			// A job is a few calls. What is waited for is waited for by answering that it is not finished.
 			Timeout:     30 * time.Second,
@@ -168,6 +168,14 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		// was something; CodePipeline shows that the action has failed for longer.
 		Retention: 24 * time.Hour,
 	})
+	staged.Listen(bus, 15*time.Minute, endedUpgradeSignal()) // the sweep has seen it by then
+	approvals := staged.Every(constructs.Timer{
+		ID:          "PipelineSweep",
+		Description: "Has the approvals of pipelines looked at that wait for a soak or an upgrade: a soak ends by the clock",
+		Expression:  *awscdk.Fn_Ref(jsii.String(pipelineRate)),
+		Patience:    15 * time.Minute, // then the next sweep is due
+		Input:       sweepInput(events.KindPipelineSweepRequested),
+	})
 
 	interrupted.Allow(workerGrants(interrupted, props.Ledger, bus)...)
 	interrupted.Allow(interruptionGrants()...)
@@ -179,7 +187,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	rung.Allow(doorbellGrants(rung, props.Ledger, scaled)...)
 	allowCluster(applied, props.Ledger, props.Specs, *interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *staged.Role.RoleArn(),
 		*scheduler.RoleArn(), *scaled.Role.RoleArn(), *rung.Role.RoleArn(), *scalingScheduler.RoleArn(),
-		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn())
+		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn(), *approvals.RoleArn())
 	staged.Allow(pipelineGrants(staged, props.Ledger, props.Specs, bus)...)
 
 	// For people, and for whoever starts the embedded cloud.

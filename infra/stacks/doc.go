@@ -15,7 +15,7 @@ const (
 var Names = []string{DataName, AutomationName}
 
 // Functions are all functions by name: the package below functions/, the zip, the handler.
-var Functions = []string{cluster, doorbell, interruption, pipeline, scaling}
+var Functions = []string{cluster, doorbell, interruption, pipeline, scaling, upgrade}
 
 const (
 	cluster      = events.HandlerCluster

@@ -16,6 +16,8 @@ const (
 	sweepRate      = "SweepRate"
 	scalingRate    = "ScalingSweepRate"
 	upgradeRate    = "UpgradeSweepRate"
+	pipelineRate   = "PipelineSweepRate"
+	pipelinePrefix = "PipelinePrefix"
 	doorbellLimit  = "DoorbellConcurrency"
 )
 
@@ -65,6 +67,10 @@ func addParameters(stack awscdk.Stack) {
 		`^(rate|cron)\(.+\)$`)
 	add(upgradeRate, "How often it is looked whether the maintenance of any cluster is due, and whether an upgrade stands still", "rate(5 minutes)",
 		`^(rate|cron)\(.+\)$`)
+	add(pipelineRate, "How often it is looked whether an approval of a pipeline that waits for a soak can be answered", "rate(15 minutes)",
+		`^(rate|cron)\(.+\)$`)
+	add(pipelinePrefix, "How the names of those pipelines begin whose approvals the pipeline function may answer, when they wait for a soak or an upgrade",
+		"ekspedite-", `^[A-Za-z0-9.@_-]{1,80}$`)
 	awscdk.NewCfnParameter(stack, jsii.String(doorbellLimit), &awscdk.CfnParameterProps{
 		Type: jsii.String("Number"), Default: jsii.String("0"), MinValue: jsii.Number(0), MaxValue: jsii.Number(10000),
 		Description: jsii.String("How many calls of the doorbell's URL, which is public, run at once at most; 0 for as many as the account has " +

@@ -115,10 +115,11 @@ func ownGrants(f *constructs.Function) []constructs.Grant {
 
 // interruptionGrants are what it takes to find a machine's cluster and node, and to have Auto Scaling replace it or, where
 // its capacity is not wanted any more, end it. Cordon and eviction are the cluster's to allow, through an access entry for
-// the role.
+// the role. In which Regions, KeepToRegions says: AWS tells of machines in the function's own, and nodes of clusters elsewhere
+// are given up as well.
 func interruptionGrants() []constructs.Grant {
 	const noARN = "Describe calls have no resources to name in EC2 and Auto Scaling."
-	const groups = "arn:${AWS::Partition}:autoscaling:${AWS::Region}:${AWS::AccountId}:autoScalingGroup:*:autoScalingGroupName/*"
+	groups := anywhere("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")
 	replace := []string{"autoscaling:DetachInstances", "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"}
 	remove := []string{"autoscaling:TerminateInstanceInAutoScalingGroup"}
 	return []constructs.Grant{{
@@ -134,7 +135,7 @@ func interruptionGrants() []constructs.Grant {
 	}, {
 		Sid:       "ReachClusters",
 		Actions:   []string{"eks:DescribeCluster"},
-		Resources: []string{"arn:${AWS::Partition}:eks:${AWS::Region}:${AWS::AccountId}:cluster/*"},
+		Resources: []string{anywhere("eks", "cluster/*")},
 		Wide:      "The event names an instance, and any cluster of the account may turn out to be its own.",
 	}, {
 		Sid:       "ReplaceNodes",
@@ -163,10 +164,10 @@ func interruptionGrants() []constructs.Grant {
 	}, {
 		Sid:       "RemoveNodesOfPools", // which are in no group
 		Actions:   []string{"ec2:TerminateInstances"},
-		Resources: []string{"arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/*"},
+		Resources: ec2ARNs("instance"),
 		Wide:      "The condition leaves the machines that the planner of nodes has launched.",
 		When:      tagged("aws:ResourceTag/" + poolTag),
-	}}
+	}, keepToRegions()}
 }
 
 // pipelineGrants are what it takes to ask for clusters in the name of a pipeline, and to follow what comes of it.
@@ -177,8 +178,13 @@ func pipelineGrants(p *constructs.Invoked, ledger Ledger, specs Specs, bus awsev
 		Resources: []string{"*"},
 		Wide:      "CodePipeline has no resources to name for these actions. Whoever answers needs to know the job's id.",
 	}, {
-		Sid:       "ReadTheLedger",
-		Actions:   []string{"dynamodb:GetItem", "dynamodb:Query"},
+		Sid:       "AnswerApprovals", // which an action's parameters name
+		Actions:   []string{"codepipeline:GetPipelineState", "codepipeline:PutApprovalResult"},
+		Resources: []string{"arn:${AWS::Partition}:codepipeline:${AWS::Region}:${AWS::AccountId}:${" + pipelinePrefix + "}*"},
+		Wide:      "Which pipelines have such approvals is their owners' choice. A parameter says how their names begin.",
+	}, {
+		Sid:       "KeepTheLedger",
+		Actions:   []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
 		Resources: []string{*ledger.TableARN},
 	}, {
 		Sid:       "KeepWhatFailed", // Lambda sends it in the function's name

@@ -120,7 +120,18 @@ func fleetGrants() []constructs.Grant {
 		Resources: ec2ARNs("launch-template"),
 		Wide:      "The condition leaves the templates that ekspedite has made for clusters.",
 		When:      ours,
-	}, {
+	}, runTheirMachines(), {
+		Sid:       "TagFleets",
+		Actions:   []string{"ec2:CreateTags"},
+		Resources: ec2ARNs("fleet", "instance", "volume", "network-interface", "spot-instances-request"),
+		Wide:      ids,
+		When:      conditions{"StringEquals": {"ec2:CreateAction": []string{"CreateFleet", "RunInstances"}}},
+	}}
+}
+
+// runTheirMachines lets machines be run from the launch template in the same call.
+func runTheirMachines() constructs.Grant {
+	return constructs.Grant{
 		Sid:     "RunTheirMachines",
 		Actions: []string{"ec2:RunInstances"},
 		Resources: append(ec2ARNs("instance", "volume", "network-interface", "subnet", "security-group", "key-pair", "placement-group",
@@ -128,13 +139,7 @@ func fleetGrants() []constructs.Grant {
 			anywhere("ec2", "image/*"), anywhere("ec2", "snapshot/*")),
 		Wide: "What machines are made of is what their launch template says, and the one in the same call must be ekspedite's.",
 		When: conditions{"ArnLike": {"ec2:LaunchTemplate": ec2ARNs("launch-template")}},
-	}, {
-		Sid:       "TagFleets",
-		Actions:   []string{"ec2:CreateTags"},
-		Resources: ec2ARNs("fleet", "instance", "volume", "network-interface", "spot-instances-request"),
-		Wide:      ids,
-		When:      conditions{"StringEquals": {"ec2:CreateAction": []string{"CreateFleet", "RunInstances"}}},
-	}}
+	}
 }
 
 // poolTag is on what the planner makes for a pool.

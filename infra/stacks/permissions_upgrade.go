@@ -20,45 +20,48 @@ func readinessGrants() []constructs.Grant {
 	const noARN = "These calls have no resources to name."
 	const anyCluster = "Which clusters there are is what requests say."
 	var inClusters []string
-	for _, kind := range []string{"nodegroup", "addon", "fargateprofile", "capability"} {
+	for _, kind := range []string{"nodegroup", "addon", "fargateprofile", "capability", "podidentityassociation", "identityproviderconfig"} {
 		inClusters = append(inClusters, anywhere("eks", kind+"/*"))
 	}
 	return []constructs.Grant{{
 		Sid:       "SeeVersions",
-		Actions:   prefixed("eks:", "DescribeClusterVersions", "DescribeAddonVersions"),
+		Actions:   prefixed("eks:Describe", "ClusterVersions", "AddonVersions", "AddonConfiguration"),
 		Resources: []string{"*"},
 		Wide:      "EKS has no resources to name for these actions.",
 	}, {
 		Sid: "SeeClusters",
-		Actions: prefixed("eks:", "DescribeCluster", "ListUpdates", "DescribeUpdate", "ListNodegroups", "DescribeNodegroup", "ListAddons", "DescribeAddon",
-			"ListInsights", "DescribeInsight", "DescribeInsightsRefresh", "ListFargateProfiles", "ListCapabilities", "DescribeCapability"),
+		Actions: append(prefixed("eks:List", "Updates", "Nodegroups", "Addons", "Insights", "Capabilities", "CertificateAuthorities",
+			"IdentityProviderConfigs"), prefixed("eks:Describe", "Cluster", "Update", "Nodegroup", "Addon", "Insight", "InsightsRefresh", "Capability",
+			"CertificateAuthority", "IdentityProviderConfig", "PodIdentityAssociation")...),
 		Resources: append([]string{anywhere("eks", "cluster/*")}, inClusters...),
 		Wide:      anyCluster,
 	}, {
-		Sid:       "SeeNetworksAndMachines",
-		Actions:   prefixed("ec2:Describe", "Subnets", "SecurityGroups", "LaunchTemplateVersions", "Images", "Instances"),
+		Sid: "SeeNetworksAndMachines",
+		Actions: prefixed("ec2:Describe", "Images", "Instances", "InstanceTypes", "KeyPairs", "LaunchTemplates", "LaunchTemplateVersions", "SecurityGroups",
+			"Subnets", "Volumes", "VpcAttribute", "Vpcs"),
 		Resources: []string{"*"},
 		Wide:      noARN,
 	}, {
 		Sid:       "SeeGroups",
-		Actions:   prefixed("autoscaling:Describe", "AutoScalingGroups"),
+		Actions:   prefixed("autoscaling:Describe", "AutoScalingGroups", "InstanceRefreshes", "ScalingActivities"),
 		Resources: []string{"*"},
 		Wide:      noARN,
 	}, {
 		Sid:       "SeeQuotas",
-		Actions:   []string{"servicequotas:GetServiceQuota"},
+		Actions:   prefixed("servicequotas:Get", "ServiceQuota", "AWSDefaultServiceQuota"),
 		Resources: []string{"*"},
 		Wide:      "Which quotas are asked for depends on what a cluster consists of. They hold no secrets.",
 	}, {
-		Sid:       "SeeImages", // public parameters
-		Actions:   []string{"ssm:GetParameter"},
-		Resources: []string{"arn:${AWS::Partition}:ssm:*::parameter/aws/service/eks/optimized-ami/*", "arn:${AWS::Partition}:ssm:*::parameter/aws/service/bottlerocket/*"},
-		Wide:      "AWS publishes an image for each version, family and architecture.",
+		Sid:     "SeeImages", // public parameters
+		Actions: []string{"ssm:GetParameter"},
+		Resources: []string{"arn:${AWS::Partition}:ssm:*::parameter/aws/service/eks/optimized-ami/*", "arn:${AWS::Partition}:ssm:*::parameter/aws/service/bottlerocket/*",
+			"arn:${AWS::Partition}:ssm:*::parameter/aws/service/ami-windows-latest/*", "arn:${AWS::Partition}:ssm:*::parameter/aws/service/canonical/*"},
+		Wide: "An image is published for each version, family and architecture.",
 	}, {
-		Sid:       "SeeRolesOfClusters",
-		Actions:   []string{"iam:GetRole"},
-		Resources: rolesOfClusters,
-		Wide:      byPath,
+		Sid:       "SeeRoles",
+		Actions:   prefixed("iam:Get", "Role", "InstanceProfile"),
+		Resources: []string{iamARN("role/*"), iamARN("instance-profile/*")},
+		Wide:      "Clusters, add-ons and nodes may have been given roles from anywhere in the account, and whether they still exist is asked.",
 	}, {
 		Sid:       "SeeKeys",
 		Actions:   []string{"kms:DescribeKey"},
@@ -128,7 +131,7 @@ func moveGrants() []constructs.Grant {
 		When:      conditions{"StringEquals": {"iam:PassedToService": []string{"eks.amazonaws.com", "ec2.amazonaws.com"}}},
 	}, {
 		Sid:       "ChangeSelfManagedGroups",
-		Actions:   []string{"autoscaling:UpdateAutoScalingGroup"},
+		Actions:   prefixed("autoscaling:", "UpdateAutoScalingGroup", "CreateOrUpdateTags"),
 		Resources: []string{anywhere("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")},
 		Wide:      oursOnly,
 		When:      ours,
@@ -138,5 +141,18 @@ func moveGrants() []constructs.Grant {
 		Resources: ec2ARNs("launch-template"),
 		Wide:      oursOnly,
 		When:      ours,
+	}, {
+		// EKS and Auto Scaling try whether their caller might do what the launch template says.
+		Sid:       "FromOurTemplates",
+		Actions:   []string{"ec2:RunInstances"},
+		Resources: ec2ARNs("launch-template"),
+		Wide:      oursOnly,
+		When:      ours,
+	}, runTheirMachines(), {
+		Sid:       "TagMachines",
+		Actions:   []string{"ec2:CreateTags"},
+		Resources: ec2ARNs("instance", "volume", "network-interface", "spot-instances-request"),
+		Wide:      ids,
+		When:      conditions{"StringEquals": {"ec2:CreateAction": []string{"RunInstances"}}},
 	}}
 }

@@ -74,6 +74,17 @@ func upgradeSignals() []constructs.Signal {
 	}}
 }
 
+// endedUpgradeSignal is an upgrade or a rollout that is over: an approval of a pipeline may wait for it.
+func endedUpgradeSignal() constructs.Signal {
+	ended := pattern(events.KindRunFinished)
+	ended["detail"] = map[string]any{"function": []string{upgrade}}
+	return constructs.Signal{
+		ID:          "UpgradeFinishedRule",
+		Description: "An upgrade or a rollout is over: approvals of pipelines that wait for it can be answered",
+		Pattern:     ended,
+	}
+}
+
 // everyUpgrade is the sweep.
 func everyUpgrade(w *constructs.Worker) awsiam.Role {
 	return w.Every(constructs.Timer{

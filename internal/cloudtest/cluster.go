@@ -23,12 +23,12 @@ import (
 func (r *Rig) Build(file string) {
 	r.T.Helper()
 	there := &objects{list: map[string]fleet.Props{}}
-	at := awscloud.NewRegion(r.Config(r.Cloud))
 	work, queue, script, function := r.Work, r.Queue, r.Script, r.Function
 	r.Queue, r.Script, r.Function = &Queue{}, &Script{}, "cluster"
 	r.Work = func(s *Session) handler.Work {
 		w := &cluster.Work{
-			Open: func(string) cluster.Reach {
+			Open: func(region string) cluster.Reach {
+				at := awscloud.NewRegion(awscloud.InRegion(r.Config(r.Cloud), region))
 				return cluster.Reach{Observe: observe.Clusters{AWS: at, Kubernetes: there, Now: time.Now}, Apply: apply.ClusterWriter{AWS: at, Kubernetes: there}.Do}
 			},
 			Ledger: r.Ledger(), Bus: nobody{}, Queue: s, InterruptionRole: "arn:aws:iam::123456789012:role/drain", Role: "arn:aws:iam::123456789012:role/self",

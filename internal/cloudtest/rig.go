@@ -55,6 +55,8 @@ type Rig struct {
 	Heard func(e events.Event)
 	// Every are messages that come again and again by a schedule.
 	Every map[time.Duration]events.OwnPayload
+	// Parameters are those of the template, for Role; what is not there has its default.
+	Parameters map[string]string
 	// Log gets the function's log when a test is being looked into; nil is nobody.
 	Log io.Writer
 

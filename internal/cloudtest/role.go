@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/ekspedite/ekspedite/infra/local/iam"
 	"github.com/ekspedite/ekspedite/infra/local/stack"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 )
@@ -18,7 +19,8 @@ import (
 // idle are the resources of the template that would begin to do something.
 var idle = []string{"AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule", "AWS::Events::Rule", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy"}
 
-// Role loads the committed template, whose folder is given, into the cloud, and gives the ARN of the role with that logical id.
+// Role loads the committed template, whose folder is given, with the rig's Parameters into the cloud, and gives the ARN of the role
+// with that logical id.
 func (r *Rig) Role(folder, logical string) string {
 	r.T.Helper()
 	var templates []stack.Template
@@ -49,7 +51,7 @@ func (r *Rig) Role(folder, logical string) string {
 	} {
 		maps.Copy(providers, p)
 	}
-	loaded, err := stack.Load(templates, nil, providers, stack.Pseudo{Account: Account, Region: Region})
+	loaded, err := stack.Load(templates, r.Parameters, providers, stack.Pseudo{Account: Account, Region: Region})
 	if err != nil {
 		r.T.Fatal(err)
 	}
@@ -78,6 +80,16 @@ func (r *Rig) Denied(role string) (out []string) {
 	for _, d := range r.Cloud.IAM.Denied() {
 		if d.RoleARN == role {
 			out = append(out, fmt.Sprintf("%d× %s on %s: %s", d.Calls, d.Action, d.Resource, d.Reason))
+		}
+	}
+	return out
+}
+
+// Granted is what a role may do, with how often it has.
+func (r *Rig) Granted(role string) (out []iam.Grant) {
+	for _, g := range r.Cloud.IAM.Report() {
+		if g.RoleARN == role {
+			out = append(out, g)
 		}
 	}
 	return out

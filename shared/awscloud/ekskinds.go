@@ -21,7 +21,6 @@ func (r *Region) eksCalls() map[string]operation {
 		"eks:DeleteCluster":                      op(c.DeleteCluster),
 		"eks:UpdateClusterConfig":                op(c.UpdateClusterConfig),
 		"eks:UpdateClusterVersion":               op(c.UpdateClusterVersion),
-		"eks:CancelUpdate":                       op(c.CancelUpdate),
 		"eks:UpdateNodegroupVersion":             op(c.UpdateNodegroupVersion),
 		"eks:CreateNodegroup":                    op(c.CreateNodegroup),
 		"eks:UpdateNodegroupConfig":              op(c.UpdateNodegroupConfig),

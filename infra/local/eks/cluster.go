@@ -45,6 +45,7 @@ type cluster struct {
 	issues        []issue
 	token, params string // the creating call's idempotency token and what it asked for
 	updates       []*update
+	trusted       []*authority // none until somebody looks
 	nodegroups    map[string]*nodegroup
 	entries       map[string]*entry // by principal ARN
 	addons        map[string]*addon
@@ -301,7 +302,7 @@ func (c *cluster) view() clusterShape {
 	v.KubernetesNetworkConfig.ElasticLoadBalancing = c.auto.balancing()
 	if c.wasReady && c.plane != nil {
 		v.Endpoint = c.plane.Endpoint()
-		v.CertificateAuthority.Data = c.plane.CAData()
+		v.CertificateAuthority.Data = c.bundle()
 		v.Identity = new(identity)
 		v.Identity.OIDC.Issuer = c.issuer()
 	}

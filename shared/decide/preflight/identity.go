@@ -217,6 +217,20 @@ func (c *check) givenRole(r givenRole) {
 	}
 }
 
+// Trusts tells whether a role, with its trust policy as "trust", lets somebody take it: a service by its name
+// ("pods.eks.amazonaws.com"), or the users of an identity provider by its ARN. Conditions are not looked at.
+func Trusts(role fleet.Props, who string) bool {
+	if !strings.Contains(who, ":oidc-provider/") {
+		return trusted(role, "sts:AssumeRole", []string{who})
+	}
+	for _, s := range objects(fleet.At(role, "trust", "Statement")) {
+		if fleet.Text(s, "Effect") == "Allow" && slices.Contains(words(fleet.At(s, "Principal", "Federated")), who) {
+			return true
+		}
+	}
+	return false
+}
+
 // trusted tells whether a role's trust policy allows an action to a service. Conditions are not looked at.
 func trusted(role fleet.Props, action string, services []string) bool {
 	for _, s := range objects(fleet.At(role, "trust", "Statement")) {

@@ -67,6 +67,15 @@ func Check(now time.Time, o Observation, p fleet.UpgradePolicy) Report {
 	for _, c := range catalogue {
 		r.Findings = append(r.Findings, l.make(c))
 	}
+	r.Refreshing = o.InsightsRefresh.Status == "IN_PROGRESS"
+	for _, i := range l.insights("UPGRADE_READINESS", "PASSING", "WARNING", "UNKNOWN", "ERROR") {
+		if r.InsightsAt.IsZero() || i.LastRefresh.Before(r.InsightsAt) {
+			r.InsightsAt = i.LastRefresh
+		}
+		if i.Status == "ERROR" && !l.fixedInsight(i) {
+			r.InsightErrors = append(r.InsightErrors, InsightError{Name: i.Name, Resources: i.Resources})
+		}
+	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(rank(a), rank(b)) })
 	return r
 }

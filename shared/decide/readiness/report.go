@@ -66,6 +66,18 @@ type Report struct {
 	At       time.Time       `json:"at"`
 	Findings []Finding       `json:"findings"`
 	Support  Support         `json:"support"`
+	// InsightsAt is when EKS computed the oldest of its insights on upgrades: it does so once a day, and when it is asked.
+	// Refreshing: it is at it.
+	InsightsAt time.Time `json:"insightsAt,omitzero"`
+	Refreshing bool      `json:"refreshing,omitempty"`
+	// InsightErrors are those behind CP06.
+	InsightErrors []InsightError `json:"insightErrors,omitempty"`
+}
+
+// InsightError is an insight of EKS's that holds the cluster not ready.
+type InsightError struct {
+	Name      string   `json:"name"`
+	Resources []string `json:"resources,omitempty"` // ARNs, or Kubernetes URIs
 }
 
 // Support is the dates and the money of the version of now.

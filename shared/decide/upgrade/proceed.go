@@ -9,6 +9,7 @@ import (
 
 	"github.com/ekspedite/ekspedite/shared/decide/readiness"
 	"github.com/ekspedite/ekspedite/shared/decide/upgradepath"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
@@ -207,6 +208,9 @@ func (d *decider) gate(next []upgradepath.Step) bool {
 		d.wait(busyLook, "asks whether the cluster is ready for %s", to)
 		return false
 	}
+	if d.refresh(*d.in.Ready, to) {
+		return false
+	}
 	if failures := blockers(*d.in.Ready, d.path, nil); len(failures) > 0 {
 		d.out.Outcome, d.out.Failures = OutcomeNotReady, failures
 		d.out.Phase = fmt.Sprintf("the cluster is not ready for %s, nothing was changed: %s", to, texts(failures))
@@ -214,6 +218,30 @@ func (d *decider) gate(next []upgradepath.Step) bool {
 	}
 	d.m.Gated = d.now
 	d.tell("", "Ready", fmt.Sprintf("the cluster is ready for %s", to))
+	return true
+}
+
+const (
+	// insightsFor is how long EKS's insights are believed: it computes them once a day by itself.
+	insightsFor = 24 * time.Hour
+	// refreshing is how long new ones are waited for. EKS takes some minutes; where it may not be asked, nobody will.
+	refreshing = 15 * time.Minute
+)
+
+// refresh has EKS compute its insights anew where they are older than what was changed since, and waits for that. An add-on that
+// was too old is still an error in what was computed before its update.
+func (d *decider) refresh(r readiness.Report, to fleet.Minor) bool {
+	changed := d.now.Add(-insightsFor)
+	for _, x := range d.m.Done {
+		if x.Ended.After(changed) {
+			changed = x.Ended
+		}
+	}
+	if r.InsightsAt.IsZero() || !r.InsightsAt.Before(changed) || d.waited(fmt.Sprintf("insights/%s/%d", to, changed.Unix())) >= refreshing {
+		return false
+	}
+	d.out.Needs.Refresh = !r.Refreshing
+	d.wait(busyLook, "has EKS look anew whether the cluster is ready for %s", to)
 	return true
 }
 
@@ -230,6 +258,9 @@ func (d *decider) ready(s upgradepath.Step) (why string, again time.Duration) {
 		return "", busyLook
 	}
 	if hop {
+		if d.refresh(*d.in.Ready, s.Minor) {
+			return "", busyLook
+		}
 		if failures := blockers(*d.in.Ready, d.path, nil); len(failures) > 0 {
 			if d.untouched() {
 				d.out.Outcome, d.out.Failures = OutcomeNotReady, failures
@@ -258,7 +289,7 @@ func (d *decider) ready(s upgradepath.Step) (why string, again time.Duration) {
 // blockers are the findings that stop a run, only those of some checks where they are named. What the way itself mends does not.
 func blockers(r readiness.Report, path upgradepath.Path, only map[string]bool) (out []plan.Failure) {
 	for _, f := range r.Blockers() {
-		if byRun[f.ID] || only != nil && !only[f.ID] || mended(f, path) {
+		if byRun[f.ID] || only != nil && !only[f.ID] || mended(f, path) || f.ID == "CP06" && foreseen(r, path) {
 			continue
 		}
 		text := f.Title + prefixed(": ", f.Text)
@@ -286,6 +317,32 @@ func mended(f readiness.Finding, path upgradepath.Path) bool {
 		}
 	}
 	return true
+}
+
+// foreseen tells whether all that EKS's insights hold against the upgrade is what the path changes before it matters: add-ons, and
+// kubelets that would be too old.
+func foreseen(r readiness.Report, path upgradepath.Path) bool {
+	has := func(kind upgradepath.StepKind, subject string) bool {
+		return slices.ContainsFunc(path.Steps, func(s upgradepath.Step) bool { return s.Kind == kind && (subject == "" || s.Subject == subject) })
+	}
+	for _, e := range r.InsightErrors {
+		switch name := strings.ToLower(e.Name); {
+		case strings.Contains(name, "kube-proxy version skew") && has(upgradepath.StepAddon, "kube-proxy"):
+			continue
+		case strings.Contains(name, "kubelet version skew") && has(upgradepath.StepNodeGroup, ""):
+			continue
+		}
+		for _, arn := range e.Resources {
+			_, addon, is := strings.Cut(arn, ":addon/") // arn:aws:eks:REGION:ACCOUNT:addon/CLUSTER/NAME/ID
+			if parts := strings.Split(addon, "/"); !is || len(parts) < 2 || !has(upgradepath.StepAddon, parts[1]) {
+				return false
+			}
+		}
+		if len(e.Resources) == 0 {
+			return false
+		}
+	}
+	return len(r.InsightErrors) > 0 && len(path.Blocked) == 0
 }
 
 func texts(list []plan.Failure) string {

@@ -172,6 +172,8 @@ type Back struct {
 type Needs struct {
 	// Readiness is the version whose readiness is in question; 0 if it is not.
 	Readiness fleet.Minor
+	// Refresh: EKS is to compute its insights anew, they are older than what they are asked about.
+	Refresh bool
 }
 
 // Line is something to be told about the run.

@@ -176,6 +176,7 @@ func (f *finder) walk(limit fleet.Minor) fleet.Minor {
 		if m == limit {
 			if limit == f.w.To {
 				f.moveAll(at, m)
+				f.renew(m)
 			}
 			return m
 		}

@@ -89,8 +89,8 @@ func (f *finder) moveAll(at *places, m fleet.Minor) {
 				why = "nodes come to the control plane's version"
 			}
 			moves = append(moves, f.groupStep(g, old, to, m, why))
-		case f.w.Patch && f.w.Policy.Patches.Images && old == m:
-			if s, ok := f.patch(g, m); ok {
+		case f.w.Patch && old == m:
+			if s, ok := f.renewed(g, m); ok {
 				moves = append(moves, s)
 			}
 		}
@@ -112,6 +112,16 @@ func (f *finder) groupStep(g mover, from, to, control fleet.Minor, why string) S
 		s.Why += fmt.Sprintf("; they would have to go back before the control plane could go back to %s", control-1)
 	}
 	return s
+}
+
+// renewed is a group's move at its minor: to a newer image, which has new nodes, too, or for nodes that trust a new authority.
+func (f *finder) renewed(g mover, m fleet.Minor) (Step, bool) {
+	if f.w.Policy.Patches.Images {
+		if s, ok := f.patch(g, m); ok {
+			return s, true
+		}
+	}
+	return f.trust(g, m)
 }
 
 // patch is a group's move to the newest image of its minor, if it has an older one, and that one is old enough.

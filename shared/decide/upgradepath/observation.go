@@ -31,6 +31,8 @@ type Observation struct {
 	Groups []Group `json:"groups,omitempty"`
 	Addons []Addon `json:"addons,omitempty"`
 	Nodes  []Node  `json:"nodes,omitempty"`
+	// Authorities are the cluster's certificate authorities; none where EKS says nothing of them.
+	Authorities []Authority `json:"authorities,omitempty"`
 	// Busy are updates that are in progress, AWS's own among them.
 	Busy []Busy `json:"busy,omitempty"`
 

@@ -15,20 +15,22 @@ const (
 	StepBake         StepKind = "Bake"         // watching, nothing is changed
 	StepAddon        StepKind = "Addon"
 	StepNodeGroup    StepKind = "NodeGroup"
-	StepRestart      StepKind = "Restart" // Fargate pods, which get their kubelet's version when they are made anew
+	StepAuthority    StepKind = "Authority" // of certificates: made, activated or deleted
+	StepRestart      StepKind = "Restart"   // Fargate pods, which get their kubelet's version when they are made anew
 )
 
 // Step is one change on the way. Steps of one Wave have nothing to do with one another and may run at the same time; waves
 // run in order.
 type Step struct {
 	// ID names the step for good: "control-plane/1.36", "bake/1.36", "addon/vpc-cni/v1.20.1-eksbuild.1",
-	// "nodegroup/web/1.36.6-20261112". A step that is skipped, or that failed, is known by it.
+	// "nodegroup/web/1.36.6-20261112", "authority/ID/activate". A step that is skipped, or that failed, is known by it.
 	ID   string   `json:"id"`
 	Kind StepKind `json:"kind"`
 	Wave int      `json:"wave"`
-	// Subject is the add-on's or the node group's name, "" for the control plane.
+	// Subject is the add-on's or the node group's name, "" for the control plane; the certificate authority's id, or of one that
+	// is to get a successor.
 	Subject string `json:"subject,omitempty"`
-	From    string `json:"from"` // a minor, an add-on's version, an AMI release
+	From    string `json:"from"` // a minor, an add-on's version, an AMI release, whether an authority signs
 	To      string `json:"to"`
 	// Minor is the Kubernetes minor that the step leads to or happens at.
 	Minor    fleet.Minor        `json:"minor"`

@@ -70,6 +70,8 @@ func (s Step) what() string {
 		return "watch " + s.Minor.String()
 	case StepAddon:
 		return fmt.Sprintf("add-on %s  %s → %s", s.Subject, s.From, s.To)
+	case StepAuthority:
+		return "certificate authority " + s.authority()
 	case StepRestart:
 		return fmt.Sprintf("restart pods on Fargate (%d)  %s → %s", s.Nodes, s.From, s.To)
 	}
@@ -78,6 +80,17 @@ func (s Step) what() string {
 		to += ", launch template version " + s.Template
 	}
 	return fmt.Sprintf("node group %s  %s → %s, %s, %s", s.Subject, cmp.Or(s.From, "?"), to, count(s.Nodes, "node"), strategies[s.Strategy])
+}
+
+// authority is what becomes of which certificate authority.
+func (s Step) authority() string {
+	switch s.To {
+	case AuthorityInUse:
+		return s.Subject + " is activated"
+	case AuthorityGone:
+		return s.Subject + " is deleted"
+	}
+	return s.Subject + " gets a successor"
 }
 
 var strategies = map[fleet.NodeStrategy]string{

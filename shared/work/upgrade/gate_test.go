@@ -70,6 +70,16 @@ func TestGrants(t *testing.T) {
 		for _, d := range r.Denied(r.role) {
 			t.Error(d)
 		}
+		used := map[string]bool{}
+		for _, g := range r.Granted(r.role) {
+			used[g.Sid] = used[g.Sid] || g.Calls > 0
+		}
+		for _, sid := range []string{"UpgradeControlPlanes", "UpgradeWhatIsInClusters", "MakeGroups", "TagGroups", "RetireGroups", "HandRolesToNodes", "ChangeSelfManagedGroups",
+			"ChangeLaunchTemplates", "FromOurTemplates"} {
+			if !used[sid] {
+				t.Errorf("%s is granted and nothing of it is used", sid)
+			}
+		}
 		list := r.Finished()
 		if len(list) != 2 || list[0].Outcome != events.OutcomeUpgraded || list[1].Outcome != events.OutcomeRolledBack {
 			t.Errorf("%+v\n%s", list, r.Told())

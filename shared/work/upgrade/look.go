@@ -228,6 +228,11 @@ func (v *visit) decide(ctx context.Context) (upgrade.Decision, upgrade.Input, er
 		in.Ready = &report
 		d = upgrade.Decide(v.Now(), in, v.policy)
 	}
+	if d.Needs.Refresh {
+		if err := v.reach.Refresh(ctx, v.id.Name); err != nil { // it is asked again at the next look, and not for ever
+			obs.Log(ctx).Warn("EKS could not be asked to compute its insights anew", "cluster", v.id.String(), "error", err)
+		}
+	}
 	v.Metrics.Took("UpgradeObserve", v.Now().Sub(began))
 	obs.Log(ctx).Info("plan", "run", v.state.RunID, "cluster", v.id.String(), "version", o.Version.String(), "phase", d.Phase, "actions", d.Plan.Len(), "outcome", d.Outcome)
 	return d, in, nil

@@ -90,7 +90,7 @@ func (r *rig) work(s *cloudtest.Session) *Work {
 	return &Work{
 		Open: func(string) Reach {
 			return Reach{
-				Cluster: versions.Cluster, Update: region.Update, Apply: apply.Calls(region.Call),
+				Cluster: versions.Cluster, Update: region.Update, Apply: apply.Calls(region.Call), Refresh: awscloud.NewReadiness(r.config(s)).RefreshInsights,
 				Move: func(ctx context.Context, o upgradepath.Observation, step upgradepath.Step) (nodemove.Input, error) {
 					return observe.Moves{AWS: region, Nodes: nodes{s, r.planes.Of(o.Cluster.Name)}}.Step(ctx, o, step)
 				},

@@ -45,6 +45,8 @@ type Reach struct {
 	Cluster func(ctx context.Context, id fleet.ClusterID, minors ...fleet.Minor) (upgradepath.Observation, error)
 	// Update reads what became of an update of a cluster, or of the node group or add-on that the reference names.
 	Update func(ctx context.Context, cluster string, ref fleet.Ref, id string) (fleet.Update, error)
+	// Refresh has EKS compute its insights anew.
+	Refresh func(ctx context.Context, cluster string) error
 	// Readiness is what comes of the readiness checks, for going to a version.
 	Readiness func(ctx context.Context, o upgradepath.Observation, to fleet.Minor, p fleet.UpgradePolicy) (readiness.Report, error)
 	// Health reads how the cluster is; what cannot be read is said in it. Alarms are those of the policy.

@@ -37,6 +37,7 @@ fargateProfiles:
 // TestLife: a file in the bucket for specs becomes a cluster, a changed file changes it, and a request ends it. All of it
 // with the functions' binaries and permissions, a real API server, and a cloud that fails now and then.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	c := cloud(t, faults.Hostile)
 	s, cfg, bucket := scene.New(c), scene.Config(c), c.Stack.Outputs["ekspedite-data.SpecsBucket"]
 	files := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })

@@ -18,6 +18,7 @@ import (
 // TestPipeline: a stage of a pipeline asks for the plan of a spec in the bucket for specs. The pipeline function asks the
 // cluster function, and answers CodePipeline until that has told its plan; no control plane is needed for it.
 func TestPipeline(t *testing.T) {
+	t.Parallel()
 	c := cloud(t, faults.None)
 	function, bucket := c.Stack.Outputs["ekspedite-automation.PipelineFunctionName"], c.Stack.Outputs["ekspedite-data.SpecsBucket"]
 	text, err := os.ReadFile(filepath.Join(root, "examples", "demo.yaml"))

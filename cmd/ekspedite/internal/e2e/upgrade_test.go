@@ -3,18 +3,24 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
+	"io"
 	mrand "math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
 	"github.com/ekspedite/ekspedite/cmd/ekspedite/internal/scene"
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/infra/local"
 	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/fleet"
-	"github.com/ekspedite/ekspedite/shared/kube"
 )
 
 // upgradable is a cluster two minors behind, with a node group for each way of moving nodes.
@@ -39,7 +45,7 @@ upgrade:
       - {name: moves, strategy: BlueGreen}
 `
 
-// served is a Service with pods on the nodes of one group, and a budget that lets one of them go at a time. Pods take a while
+// served is pods on the nodes of one group, and a budget that lets one of them go at a time. Pods take a while
 // to start and to stop.
 func served(app, group string, replicas int) []string {
 	return []string{
@@ -48,7 +54,6 @@ func served(app, group string, replicas int) []string {
 			"spec":{"terminationGracePeriodSeconds":30,"nodeSelector":{"moves":%[2]q},"containers":[{"name":"web","image":"public.ecr.aws/nginx/nginx:1.29","ports":[{"containerPort":80}],
 			"readinessProbe":{"httpGet":{"path":"/","port":80}},"resources":{"requests":{"cpu":"100m","memory":"128Mi"}}}]}}}}`, app, group, replicas),
 		fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"PodDisruptionBudget","metadata":{"name":%[1]q,"namespace":"default"},"spec":{"maxUnavailable":1,"selector":{"matchLabels":{"app":%[1]q}}}}`, app),
-		fmt.Sprintf(`{"apiVersion":"v1","kind":"Service","metadata":{"name":%[1]q,"namespace":"default"},"spec":{"selector":{"app":%[1]q},"ports":[{"port":80}]}}`, app),
 	}
 }
 
@@ -60,11 +65,11 @@ type customer struct {
 	why              []string
 }
 
-func (c *customer) run(ctx context.Context, client *kube.Client, v *scene.View, app string) {
+func (c *customer) run(ctx context.Context, o *onlooker, v *scene.View, app string) {
 	var endpoints []string // pods' UIDs
 	for tick := 0; ctx.Err() == nil; tick++ {
 		if tick%2 == 0 {
-			if found, err := readyEndpoints(ctx, client, app); err == nil { // else the last ones, as kube-proxy does
+			if found, err := o.readyEndpoints(ctx, app); err == nil { // else the last ones, as kube-proxy does
 				endpoints = found
 			}
 		}
@@ -87,14 +92,73 @@ func (c *customer) run(ctx context.Context, client *kube.Client, v *scene.View, 
 	}
 }
 
-func readyEndpoints(ctx context.Context, client *kube.Client, app string) (uids []string, err error) {
-	r, err := client.Object(ctx, fleet.Ref{Name: "v1|Endpoints|default|" + app})
+// onlooker talks to the API server as an administrator does with kubectl.
+type onlooker struct {
+	base string
+	http *http.Client
+}
+
+func newOnlooker(t *testing.T, c *local.Cloud, cluster string) *onlooker {
+	t.Helper()
+	for _, info := range c.EKS.Clusters() {
+		if info.Name != cluster {
+			continue
+		}
+		cfg, err := clientcmd.BuildConfigFromFlags("", info.AdminKubeconfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := rest.HTTPClientFor(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.Timeout = 5 * time.Second
+		return &onlooker{cfg.Host, client}
+	}
+	t.Fatalf("no cluster %s", cluster)
+	return nil
+}
+
+func (o *onlooker) do(ctx context.Context, method, path, body string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, o.base+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	for _, subset := range fleet.Items(r.Props, "subsets") {
-		for _, address := range fleet.Items(subset, "addresses") {
-			uids = append(uids, fleet.Text(address, "targetRef", "uid"))
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := o.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
+	}
+	return text, err
+}
+
+// readyEndpoints are the UIDs of the pods that a Service sends requests to.
+func (o *onlooker) readyEndpoints(ctx context.Context, service string) (uids []string, err error) {
+	text, err := o.do(ctx, http.MethodGet, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name="+service, "")
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Items []struct {
+			Endpoints []struct {
+				Conditions struct{ Ready bool }
+				TargetRef  struct{ UID string }
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return nil, err
+	}
+	for _, slice := range list.Items {
+		for _, e := range slice.Endpoints {
+			if e.Conditions.Ready {
+				uids = append(uids, e.TargetRef.UID)
+			}
 		}
 	}
 	return uids, nil
@@ -104,19 +168,24 @@ func readyEndpoints(ctx context.Context, client *kube.Client, app string) (uids 
 // and permissions, a control plane that really changes its version, real evictions. No request of a customer fails, no budget is
 // broken, nothing is denied.
 func TestUpgrade(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	c := cloud(t, faults.None)
 	s := scene.New(c)
 	client, err := s.Apply(t.Context(), upgradable, "up", 4*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := scene.Watch(t.Context(), client, "default")
+	v, people := scene.Watch(t.Context(), client, "default"), newOnlooker(t, c, "up")
 	replicas := map[string]int{"web": 6, "api": 4}
 	for app, group := range map[string]string{"web": "rolls", "api": "moves"} {
 		for _, object := range served(app, group, replicas[app]) {
 			if err := client.Apply(t.Context(), []byte(object)); err != nil {
 				t.Fatal(err)
 			}
+		}
+		service := fmt.Sprintf(`{"metadata":{"name":%[1]q},"spec":{"selector":{"app":%[1]q},"ports":[{"port":80}]}}`, app)
+		if _, err := people.do(t.Context(), http.MethodPost, "/api/v1/namespaces/default/services", service); err != nil {
+			t.Fatal(err)
 		}
 	}
 	wait := func(what string, cond func() bool) {
@@ -128,7 +197,7 @@ func TestUpgrade(t *testing.T) {
 	wait("all pods", func() bool { return v.ReadyPods("web") == 6 && v.ReadyPods("api") == 4 })
 	for app := range replicas {
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-			if found, err := readyEndpoints(t.Context(), client, app); err == nil && len(found) == replicas[app] {
+			if found, err := people.readyEndpoints(t.Context(), app); err == nil && len(found) == replicas[app] {
 				break
 			} else if time.Now().After(deadline) {
 				t.Fatalf("the endpoints of %s: %v, %v", app, found, err)
@@ -146,9 +215,9 @@ func TestUpgrade(t *testing.T) {
 	var asks customer
 	var wg sync.WaitGroup
 	for app := range replicas {
-		wg.Go(func() { asks.run(customers, client, v, app) })
+		wg.Go(func() { asks.run(customers, people, v, app) })
 	}
-	request := func(payload events.OwnPayload, id, what, outcome string, patience time.Duration) events.RunFinished {
+	request := func(payload events.OwnPayload, what, outcome string, patience time.Duration) events.RunFinished {
 		t.Helper()
 		since := time.Now()
 		e, err := events.New(payload, rand.Text(), since, c.World.Account, c.World.Region)
@@ -180,10 +249,10 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 
-	request(&events.UpgradeRequested{RequestID: "dry", Cluster: "up", To: "1.37", Now: true, DryRun: true}, "dry", "the plan", events.OutcomePlanned, 2*time.Minute)
-	request(&events.UpgradeRequested{RequestID: "there", Cluster: "up", To: "1.37", Now: true}, "there", "the upgrade", events.OutcomeUpgraded, 8*time.Minute)
+	request(&events.UpgradeRequested{RequestID: "dry", Cluster: "up", To: "1.37", Now: true, DryRun: true}, "the plan", events.OutcomePlanned, 2*time.Minute)
+	request(&events.UpgradeRequested{RequestID: "there", Cluster: "up", To: "1.37", Now: true}, "the upgrade", events.OutcomeUpgraded, 8*time.Minute)
 	wait("four nodes at 1.37", kubelets("1.37"))
-	request(&events.UpgradeControlRequested{RequestID: "back", Command: events.UpgradeRollback, Cluster: "up", Reason: "a test", By: "e2e"}, "back", "the rollback", events.OutcomeRolledBack, 8*time.Minute)
+	request(&events.UpgradeControlRequested{RequestID: "back", Command: events.UpgradeRollback, Cluster: "up", Reason: "a test", By: "e2e"}, "the rollback", events.OutcomeRolledBack, 8*time.Minute)
 	wait("four nodes at 1.36", kubelets("1.36"))
 	wait("all pods again", func() bool { return v.ReadyPods("web") == 6 && v.ReadyPods("api") == 4 })
 
@@ -207,4 +276,24 @@ func TestUpgrade(t *testing.T) {
 }
 
 // rareUpgrade are the upgrade function's grants that TestUpgrade does not use, with what does.
-var rareUpgrade = map[string]string{}
+var rareUpgrade = map[string]string{
+	"RejectToDeadLetters sqs:SendMessage":                        "bad input: TestBadInputEndsWhereItShould",
+	"ReleaseMessages sqs:ChangeMessageVisibility":                "a call that fails: the tests of package handler",
+	"Trace xray:PutTraceSegments":                                "Lambda itself, on AWS",
+	"Trace xray:PutTelemetryRecords":                             "Lambda itself, on AWS",
+	"SeeAlarms cloudwatch:DescribeAlarms":                        "policies with alarms: TestReadinessGrants of package observe",
+	"SeeKeys kms:DescribeKey":                                    "clusters with a key of their owner's, which this one has not; as all below, it is one more part that is read",
+	"SeeRoles iam:GetInstanceProfile":                            "launch templates of their owners'",
+	"SeeNetworksAndMachines ec2:DescribeKeyPairs":                "launch templates of their owners'",
+	"SeeQuotas servicequotas:GetAWSDefaultServiceQuota":          "quotas that were never changed, on AWS",
+	"SeeVersions eks:DescribeAddonConfiguration":                 "add-ons with a configuration: TestGrants of package work/upgrade",
+	"SeeClusters eks:DescribeIdentityProviderConfig":             "clusters with an identity provider",
+	"SeeClusters eks:DescribePodIdentityAssociation":             "add-ons with pod identity",
+	"SeeClusters eks:DescribeCapability":                         "clusters with capabilities",
+	"FromOurTemplates ec2:RunInstances":                          "launch templates: TestGrants of package work/upgrade",
+	"RunTheirMachines ec2:RunInstances":                          "what AWS tries beside the template; the embedded cloud tries the template alone",
+	"TagMachines ec2:CreateTags":                                 "as above",
+	"ChangeSelfManagedGroups autoscaling:UpdateAutoScalingGroup": "self-managed groups: TestGrants of package work/upgrade",
+	"ChangeSelfManagedGroups autoscaling:CreateOrUpdateTags":     "as above",
+	"ChangeLaunchTemplates ec2:CreateLaunchTemplateVersion":      "as above",
+}
