@@ -54,7 +54,7 @@ func (w *Work) begin(ctx context.Context, e events.Event, id fleet.ClusterID, ne
 		case known.Knows(next.RunID):
 			return w.nothing(ctx, "run "+next.RunID+" is over")
 		case known.Running():
-			return w.refuse(ctx, e, next.RequestID, id, fault.New(fault.Blocked,
+			return w.refuse(ctx, e, next.RequestID, id, fault.New(fault.Conflict,
 				"the upgrade of cluster %s to %s that was begun at %s is under way (request %s): wait for it, or abort it (ekspedite upgrade abort --cluster %s)",
 				id.Name, target(known), known.StartedAt.UTC().Format(time.RFC3339), known.RequestID, id.Name))
 		}
@@ -88,6 +88,9 @@ func continuation(u ledger.Upgrade, id fleet.ClusterID) events.UpgradeContinuati
 func (w *Work) refuse(ctx context.Context, e events.Event, request string, id fleet.ClusterID, why error) handler.Outcome {
 	done := w.finished(e, RunID(request, id), id, w.Now())
 	done.Outcome, done.Reason = events.OutcomeFailed, why.Error()
+	if fault.Is(why, fault.Conflict) { // nothing is wrong: another run is under way
+		done.Outcome = events.OutcomeSuperseded
+	}
 	done.Failures = []events.Failure{{Resource: "request", Whose: string(plan.Users), Text: why.Error()}}
 	if err := w.Ledger.SaveRun(ctx, done); err != nil {
 		return handler.Failed(err)

@@ -51,7 +51,7 @@ func TestOneRunAtATime(t *testing.T) {
 		r.ask("request-2", "1.36")
 		r.RunFor(time.Minute)
 		list := r.Finished()
-		if len(list) != 1 || list[0].RunID != RunID("request-2", demo) || list[0].Outcome != events.OutcomeFailed || !strings.Contains(list[0].Reason, "request-1") {
+		if len(list) != 1 || list[0].RunID != RunID("request-2", demo) || list[0].Outcome != events.OutcomeSuperseded || !strings.Contains(list[0].Reason, "request-1") {
 			t.Fatalf("%+v", list)
 		}
 		r.RunUntil(func() bool { return len(r.Finished()) == 2 }, time.Now().Add(5*time.Hour))

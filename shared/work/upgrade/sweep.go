@@ -220,7 +220,7 @@ func (v *visit) check(ctx context.Context) handler.Outcome {
 		next.To, next.Patch, next.Reason = due.To, v.policy.Patches.Images || v.policy.Patches.Addons, due.Why
 		v.hurry(ctx, due)
 	case v.patches(o):
-		next.Patch, next.Reason = true, "newer releases of add-ons or node images"
+		next.Patch, next.Reason = true, "newer releases of add-ons or node images, or a certificate authority to be renewed"
 	default:
 		next = v.stored
 		next.CheckedAt = now
@@ -271,14 +271,14 @@ func (v *visit) room(ctx context.Context) (bool, error) {
 	return upgrade.Room(v.policy.Ring, list, rings), err
 }
 
-// patches tells whether there is anything newer within the cluster's minor.
+// patches tells whether there is anything newer within the cluster's minor, or anything to be renewed.
 func (v *visit) patches(o upgradepath.Observation) bool {
-	if !v.policy.Patches.Images && !v.policy.Patches.Addons {
+	if !v.policy.Patches.Images && !v.policy.Patches.Addons && v.policy.Patches.Renew == 0 {
 		return false
 	}
 	path := upgradepath.Find(o, upgradepath.Want{To: o.Version, Patch: true, Policy: v.policy, Now: v.Now()})
 	for _, s := range path.Steps {
-		if s.Kind == upgradepath.StepAddon && v.policy.Patches.Addons || s.Kind == upgradepath.StepNodeGroup && v.policy.Patches.Images {
+		if s.Renews() || s.Kind == upgradepath.StepAddon && v.policy.Patches.Addons || s.Kind == upgradepath.StepNodeGroup && v.policy.Patches.Images {
 			return true
 		}
 	}
