@@ -217,7 +217,7 @@ func (v *visit) check(ctx context.Context) handler.Outcome {
 	next := ledger.Upgrade{StartedAt: now, EventTime: now, RequestID: "due " + now.UTC().Format(time.RFC3339)}
 	switch {
 	case ok:
-		next.To, next.Patch, next.Reason = due.To, v.policy.Patches.Images || v.policy.Patches.Addons, due.Why
+		next.To, next.Patch, next.Reason = due.To, v.policy.Patches.Images || v.policy.Patches.Addons || v.policy.Patches.Renew > 0, due.Why
 		v.hurry(ctx, due)
 	case v.patches(o):
 		next.Patch, next.Reason = true, "newer releases of add-ons or node images, or a certificate authority to be renewed"
