@@ -37,6 +37,7 @@ func TestHelp(t *testing.T) {
 	visit(clusterCommand())
 	visit(runsCommand())
 	visit(scaleCommand())
+	visit(upgradeCommand())
 }
 
 const wrong = `apiVersion: eksctl.io/v1alpha5

@@ -96,18 +96,18 @@ func awaitCommand(ctx context.Context, l *ledger.Ledger, id fleet.ClusterID, req
 func upgradeControls() []*cobra.Command {
 	return []*cobra.Command{
 		upgradeControl(events.UpgradeHalt, "halt --cluster NAME", "Start no further step of an upgrade",
-			"Start no further step of an upgrade that is under way. What AWS is at work on goes on to its end: EKS can stop neither a control plane's nor a node group's update.",
+			"Start no further step of an upgrade that is under way. What AWS is at work on goes on to its end:\nEKS can stop neither a control plane's nor a node group's update.",
 			"  ekspedite upgrade halt --cluster prod --reason 'the shop is slow'"),
 		upgradeControl(events.UpgradeResume, "resume --cluster NAME", "Go on with an upgrade that is halted, and try again what failed",
 			"Go on with an upgrade that is halted, and try again what failed.", "  ekspedite upgrade resume --cluster prod"),
 		upgradeControl(events.UpgradeSkip, "skip --cluster NAME --step STEP --reason TEXT", "Leave a step of an upgrade out",
-			"Leave a step of an upgrade out. A step that a later one needs (nodes that would be too old for the next control plane) stops that one.",
+			"Leave a step of an upgrade out. One that a later step needs, such as nodes that would be too old for\nthe next control plane, stops that step.",
 			"  ekspedite upgrade skip --cluster prod --step nodegroup/batch/1.36.6-20261112 --reason 'runs to the end of the month'"),
 		upgradeControl(events.UpgradeAbort, "abort --cluster NAME", "End an upgrade where it is",
 			"End an upgrade where it is. What was done stays done; the same upgrade can be asked for again and goes on from there.",
 			"  ekspedite upgrade abort --cluster prod"),
 		upgradeControl(events.UpgradeRollback, "rollback --cluster NAME", "Take a cluster back to the version before its last upgrade",
-			"Take a cluster back to the version before its last upgrade: first its nodes, then add-ons that need it, then the control plane. EKS allows that for seven days.",
+			"Take a cluster back to the version before its last upgrade: first its nodes, then add-ons that need it,\nthen the control plane. EKS allows that for seven days.",
 			"  ekspedite upgrade rollback --cluster prod --reason 'webhooks time out'"),
 	}
 }
@@ -117,8 +117,10 @@ func upgradeShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show --cluster NAME",
 		Short: "Show a cluster's upgrade: what it does or waits for, what people have asked of it, what it has done",
-		Long:  "Show a cluster's upgrade, the one under way or the last one." + exits("1 it failed", "2 the command line is wrong"),
-		Args:  usageArgs(cobra.NoArgs),
+		Example: `  ekspedite upgrade show --cluster prod
+  ekspedite upgrade show --cluster prod -o json | jq -r .phase`,
+		Long: "Show a cluster's upgrade, the one under way or the last one." + exits("1 it failed", "2 the command line is wrong"),
+		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, id, err := flags.find(cmd.Context())
 			if err != nil {

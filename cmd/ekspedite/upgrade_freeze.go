@@ -80,10 +80,11 @@ func upgradeUnfreeze() *cobra.Command {
 	var flags accountFlags
 	want := events.UpgradeControlRequested{Command: events.UpgradeUnfreeze}
 	c := &cobra.Command{
-		Use:   "unfreeze --name NAME",
-		Short: "Lift a freeze",
-		Long:  "Lift a freeze by its name." + exits("1 it failed", "2 the command line is wrong"),
-		Args:  usageArgs(cobra.NoArgs),
+		Use:     "unfreeze --name NAME",
+		Short:   "Lift a freeze",
+		Example: "  ekspedite upgrade unfreeze --name black-friday",
+		Long:    "Lift a freeze by its name." + exits("1 it failed", "2 the command line is wrong"),
+		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if want.Name == "" {
 				return usageError{errors.New("which one? --name; `ekspedite upgrade freezes` lists them")}
@@ -105,10 +106,11 @@ func upgradeUnfreeze() *cobra.Command {
 func upgradeFreezes() *cobra.Command {
 	var flags accountFlags
 	c := &cobra.Command{
-		Use:   "freezes",
-		Short: "List the freezes that hold, and those to come",
-		Long:  "List the freezes that hold, and those to come." + exits("1 it failed", "2 the command line is wrong"),
-		Args:  usageArgs(cobra.NoArgs),
+		Use:     "freezes",
+		Short:   "List the freezes that hold, and those to come",
+		Example: "  ekspedite upgrade freezes -o json",
+		Long:    "List the freezes that hold, and those to come." + exits("1 it failed", "2 the command line is wrong"),
+		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := flags.ledger(cmd.Context())
 			if err != nil {

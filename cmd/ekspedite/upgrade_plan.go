@@ -50,8 +50,9 @@ func upgradePlan() *cobra.Command {
 add-ons at each, when which nodes move and how, how long each step should take, after which the control plane can no longer
 go back, and what it costs. Steps with one number run at the same time. Nothing is asked for and nothing is written.
 
---cluster reads AWS and the cluster with your credentials; with --region it may be one that ekspedite does not have. --save keeps what was read in a file, from which -f plans again
-without either, for another version or with other flags. --all shows a line for each cluster. Without --to the version is the one that the cluster's policy wants.` +
+--cluster reads AWS and the cluster with your credentials; with --region it may be one that ekspedite does not have. --save keeps
+what was read in a file, from which -f plans again without either, for another version or with other flags. --all shows a line for
+each cluster. Without --to the version is the one that the cluster's policy wants.` +
 			exits("1 it failed, or there is no way", "2 the command line or the file is wrong", "130 interrupted"),
 		Example: `  ekspedite upgrade plan --cluster prod --to 1.36
   ekspedite upgrade plan --cluster prod --to 1.36 --strict -o json | jq .steps

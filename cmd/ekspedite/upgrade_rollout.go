@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,7 +115,8 @@ func rolloutControl(command events.UpgradeCommand, use, short string) *cobra.Com
 	var flags accountFlags
 	want := events.UpgradeControlRequested{Command: command}
 	c := &cobra.Command{
-		Use: use, Short: short, Long: short + "." + exits("1 it failed, or there is no such rollout", "2 the command line is wrong", "3 nobody has heard it yet"),
+		Use: use, Short: short, Example: "  ekspedite upgrade rollout " + strings.ToLower(string(command)) + " cli-5f0c2d7a1b3e4f60",
+		Long: short + "." + exits("1 it failed, or there is no such rollout", "2 the command line is wrong", "3 nobody has heard it yet"),
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -156,10 +158,11 @@ func rolloutControl(command events.UpgradeCommand, use, short string) *cobra.Com
 func rolloutList() *cobra.Command {
 	var flags accountFlags
 	c := &cobra.Command{
-		Use:   "list",
-		Short: "List rollouts, the newest last",
-		Long:  "List the rollouts of the last 90 days, the newest last." + exits("1 it failed", "2 the command line is wrong"),
-		Args:  usageArgs(cobra.NoArgs),
+		Use:     "list",
+		Short:   "List rollouts, the newest last",
+		Example: "  ekspedite upgrade rollout list",
+		Long:    "List the rollouts of the last 90 days, the newest last." + exits("1 it failed", "2 the command line is wrong"),
+		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := flags.ledger(cmd.Context())
 			if err != nil {

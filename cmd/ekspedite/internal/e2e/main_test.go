@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 
 // cloud starts an embedded cloud with the committed template and the functions' binaries. Its log is shown if the test
 // fails.
-func cloud(t *testing.T, injected faults.Config) *local.Cloud {
+func cloud(t *testing.T, injected faults.Config, edit ...func(*local.Options)) *local.Cloud {
 	t.Helper()
 	bin, err := binaries()
 	if err != nil {
@@ -67,11 +67,15 @@ func cloud(t *testing.T, injected faults.Config) *local.Cloud {
 			show(t, logPath)
 		}
 	})
-	c, err := local.Start(t.Context(), local.Options{
+	options := local.Options{
 		Seed: 1, Faults: &injected, TemplateDir: filepath.Join(root, "infra", "template"), BinDir: bin, DataDir: data,
 		KubernetesBinary: func(ctx context.Context) (string, error) { return controlplane.Binary(ctx, root, os.Stderr) },
 		Log:              slog.New(slog.NewTextHandler(logFile, nil)),
-	})
+	}
+	for _, f := range edit {
+		f(&options)
+	}
+	c, err := local.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/ekspedite/ekspedite/cmd/ekspedite/internal/scene"
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/infra/local"
+	"github.com/ekspedite/ekspedite/infra/local/codepipeline"
 	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
@@ -249,6 +250,7 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 
+	gate(t, c, `{"action": "check", "clusters": ["us-east-1/up"], "to": "1.36"}`)
 	request(&events.UpgradeRequested{RequestID: "dry", Cluster: "up", To: "1.37", Now: true, DryRun: true}, "the plan", events.OutcomePlanned, 2*time.Minute)
 	request(&events.UpgradeRequested{RequestID: "there", Cluster: "up", To: "1.37", Now: true}, "the upgrade", events.OutcomeUpgraded, 8*time.Minute)
 	wait("four nodes at 1.37", kubelets("1.37"))
@@ -273,6 +275,25 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("denied: %+v", d)
 	}
 	unusedOf(t, c, "UpgradeFunctionRole", rareUpgrade)
+}
+
+// gate has a stage of a pipeline ask whether the cluster may be upgraded: the pipeline function's own binary asks the upgrade
+// function, and follows what comes of it.
+func gate(t *testing.T, c *local.Cloud, parameters string) {
+	t.Helper()
+	id, err := c.CodePipeline.StartJob(c.Stack.Outputs["ekspedite-automation.PipelineFunctionName"], parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.CodePipeline.Done(id):
+	case <-time.After(2 * time.Minute):
+	}
+	if a, _ := c.CodePipeline.Job(id); a.Status != codepipeline.Succeeded {
+		t.Errorf("the gate: %+v", a)
+	} else {
+		t.Logf("the gate: %v", a.OutputVariables)
+	}
 }
 
 // rareUpgrade are the upgrade function's grants that TestUpgrade does not use, with what does.
