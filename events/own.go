@@ -125,6 +125,8 @@ type DrainContinuation struct {
 	RunID      string `json:"runId"`
 	InstanceID string `json:"instanceId"`
 	Cluster    string `json:"cluster,omitempty"`
+	// Region is the machine's and the cluster's; empty: the function's own.
+	Region string `json:"region,omitempty"`
 	// Node is the node's name, NodeUID its uid: a node of the same name and another uid is another machine. They are empty
 	// while an instance in a launching hook has not become a node.
 	Node    string `json:"node,omitempty"`

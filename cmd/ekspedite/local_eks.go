@@ -27,7 +27,7 @@ func tell(cmd *cobra.Command, method, path string, body map[string]any, done str
 
 func localEKS() *cobra.Command {
 	c := &cobra.Command{Use: "eks", Short: "Have the embedded EKS fail, patch and object in the ways that AWS documents"}
-	c.AddCommand(localFail(), localMend(), localPatch(), localInsight(), localSwitch(), localLifecycle(), localRelease())
+	c.AddCommand(localFail(), localMend(), localPatch(), localInsight(), localSwitch(), localLifecycle(), localRelease(), localAuthority())
 	failures := localGet("eks/failures", "Print the failures that are in force")
 	failures.Use = "failures"
 	c.AddCommand(failures)
@@ -113,6 +113,26 @@ func localPatch() *cobra.Command {
 		},
 	}
 	on.addCluster(c)
+	return c
+}
+
+func localAuthority() *cobra.Command {
+	var on subject
+	var at string
+	c := &cobra.Command{
+		Use: "expire-authority --cluster X --at 2027-06-01", Short: "Let the certificate authority that signs end at a date, so that it is to be renewed", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			end, err := time.Parse(time.DateOnly, at)
+			if err != nil {
+				return usageError{fmt.Errorf("--at %q: a date such as 2027-06-01", at)}
+			}
+			body := map[string]any{"region": on.region, "cluster": on.cluster, "expires": end}
+			return tell(cmd, http.MethodPost, "/eks/authority", body, "%s: its certificate authority ends on %s", &on, at)
+		},
+	}
+	on.addCluster(c)
+	c.Flags().StringVar(&at, "at", "", "the date; EKS appends a successor two years before it, and activates that half a year before")
+	_ = c.MarkFlagRequired("at")
 	return c
 }
 

@@ -43,7 +43,9 @@ func TestLocalEKSCommands(t *testing.T) {
 		"switch --skew n4": {exitUsage, "n3 or strict"},
 		"switch":           {exitUsage, "say what to switch"},
 		"planned-lifecycle --cluster x --start 2026-12-02": {exitFailed, nobody},
-		"release-images": {0, "a new AMI release is out"},
+		"expire-authority --cluster x --at 2040-06-01":     {exitFailed, nobody},
+		"expire-authority --cluster x --at soon":           {exitUsage, "a date such as"},
+		"release-images":                                   {0, "a new AMI release is out"},
 	} {
 		var out, errs bytes.Buffer
 		code := exec(t.Context(), append([]string{"local", "eks"}, strings.Fields(line)...), strings.NewReader(""), &out, &errs)

@@ -45,3 +45,21 @@ func TestRemovalNamesTheMachine(t *testing.T) {
 		t.Error("a node without a machine can be asked for")
 	}
 }
+
+// TestNodeRemoveLooksWhereTheClusterIs: in the Region that is named, or in the one where ekspedite is deployed.
+func TestNodeRemoveLooksWhereTheClusterIs(t *testing.T) {
+	newRig(t)
+	for _, tc := range []struct {
+		args []string
+		says string
+	}{
+		{nil, "no cluster demo in us-east-1: name another Region by --region"},
+		{[]string{"--region", "eu-west-1"}, "no cluster demo in eu-west-1"},
+	} {
+		var out, errs bytes.Buffer
+		code := exec(t.Context(), append([]string{"node", "remove", "--cluster", "demo", "n"}, tc.args...), strings.NewReader(""), &out, &errs)
+		if code != exitFailed || !strings.Contains(errs.String(), tc.says) {
+			t.Errorf("%v: exit code %d; it says:\n%s", tc.args, code, errs.String())
+		}
+	}
+}

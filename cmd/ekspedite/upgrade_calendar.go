@@ -17,6 +17,8 @@ import (
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/decide/calendar"
+	"github.com/ekspedite/ekspedite/shared/decide/upgradepath"
+	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/spec"
@@ -221,6 +223,25 @@ func rememberedFor(ctx context.Context, l *ledger.Ledger, id fleet.ClusterID, fr
 	return in, nil
 }
 
+// authorityDates are what comes of a cluster's certificate authorities.
+func authorityDates(list []upgradepath.Authority, p fleet.UpgradePolicy, now time.Time) (out []calendar.Expiry) {
+	signer, successor, _ := upgradepath.Signer(list)
+	if signer == nil || signer.Expires.IsZero() {
+		return nil
+	}
+	out = append(out, calendar.Expiry{At: signer.Expires, What: "certificate authority " + signer.ID + " ends, which signs the cluster's certificates"})
+	if due := upgradepath.RenewalDue(list, p.Patches, now); !due.IsZero() {
+		if due.Before(now) {
+			due = now
+		}
+		out = append(out, calendar.Expiry{At: due, What: "certificate authority " + signer.ID + " is to be replaced, by patches.renew: ekspedite upgrade plan --patch says what is next"})
+	}
+	if successor != nil && !successor.By(now).IsZero() {
+		out = append(out, calendar.Expiry{At: successor.By(now), What: "EKS activates certificate authority " + successor.ID + " by itself: nodes and clients that do not trust it lose the API server"})
+	}
+	return out
+}
+
 // asked asks EKS, once for the versions of each Region.
 type asked struct {
 	d        *deployment.Deployment
@@ -239,6 +260,9 @@ func (a *asked) look(ctx context.Context, in *calendar.Input) {
 			in.Facts.Version, in.Facts.SupportType = m, fleet.Text(found.Props, "upgradePolicy", "supportType")
 		}
 	}
+	authorities, unread := eks.Authorities(ctx, in.Cluster.Name)
+	in.Expires = authorityDates(authorities, in.Policy, time.Now())
+	err = errors.Join(err, fault.Ignore(unread, fault.Invalid)) // not all Regions have them
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list, known := a.versions[in.Cluster.Region]

@@ -53,10 +53,11 @@ func (u *upgrades) hear(e events.Event) {
 	var err error
 	switch p := e.Payload.(type) {
 	case *events.UpgradeRequested:
-		now, known := time.Now(), ledger.Upgrade{}
+		var known ledger.Upgrade
 		if known, err = u.ledger.Upgrade(ctx, prod); err != nil || known.Running() {
 			break
 		}
+		now := time.Now()
 		next := known.Follow(ledger.Upgrade{RunID: upgradeID(p.RequestID, prod), RequestID: p.RequestID, To: 36, From: 35, StartedAt: now, Phase: "works on control-plane/1.36"})
 		next.Tell(ledger.Line{At: now, Resource: "control-plane", Step: "Started", Detail: "from 1.35 to 1.36"})
 		u.ends(&next)

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"github.com/ekspedite/ekspedite/shared/access"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
@@ -13,18 +14,35 @@ import (
 
 func main() {
 	start.Run("interruption", false, func(f start.Function) handler.Work {
-		compute := awscloud.NewCompute(f.Config)
 		w := &interruption.Work{
-			Instances: compute, Groups: compute, Policies: f.Ledger, Ledger: f.Ledger, Bus: f.Bus,
-			Clusters: clusters{&access.Directory{
-				Describe: awscloud.NewClusters(f.Config).Cluster,
-				Token:    awscloud.NewTokens(f.Config, f.Now).Token,
-				Now:      f.Now,
-			}},
+			Open: regions(f), Policies: f.Ledger, Ledger: f.Ledger, Bus: f.Bus,
 			Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now, Metrics: f.Metrics,
 		}
+		w.Open(f.Region) // while the environment starts, and not at the first warning's cost
 		return w.Handle
 	})
+}
+
+// regions opens each Region once in the life of the execution environment: its connections and clusters are kept.
+func regions(f start.Function) func(region string) interruption.Reach {
+	var mu sync.Mutex
+	open := map[string]interruption.Reach{}
+	return func(region string) interruption.Reach {
+		mu.Lock()
+		defer mu.Unlock()
+		r, ok := open[region]
+		if !ok {
+			cfg := awscloud.InRegion(f.Config, region)
+			compute := awscloud.NewCompute(cfg)
+			r = interruption.Reach{Instances: compute, Groups: compute, Clusters: clusters{&access.Directory{
+				Describe: awscloud.NewClusters(cfg).Cluster,
+				Token:    awscloud.NewTokens(cfg, f.Now).Token,
+				Now:      f.Now,
+			}}}
+			open[region] = r
+		}
+		return r
+	}
 }
 
 // clusters narrows the directory's clients to what this function does with them.

@@ -45,6 +45,12 @@ func (c *Cloud) upgradeAdmin(handle func(method, path string, h http.HandlerFunc
 	handle("DELETE", "/eks/insights", post(func(in struct{ Region, Cluster string }) error {
 		return c.onEKS(in.Region, func(s *eks.Service) error { return s.DropInsights(in.Cluster) })
 	}))
+	handle("POST", "/eks/authority", post(func(in struct {
+		Region, Cluster string
+		Expires         time.Time // RFC 3339
+	}) error {
+		return c.onEKS(in.Region, func(s *eks.Service) error { return s.ExpireAuthority(in.Cluster, in.Expires) })
+	}))
 	handle("PUT", "/eks/switches", post(c.putSwitches))
 	handle("POST", "/images/publish", post(func(in struct{ Region string }) error {
 		region := c.Regional

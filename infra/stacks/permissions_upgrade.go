@@ -80,7 +80,7 @@ func upgradeGrants() []constructs.Grant {
 	const oursOnly = "Which clusters there are is what requests say. The condition leaves those that ekspedite has made."
 	return []constructs.Grant{{
 		Sid:       "UpgradeControlPlanes",
-		Actions:   prefixed("eks:", "UpdateClusterVersion"),
+		Actions:   prefixed("eks:", "UpdateClusterVersion", "CreateCertificateAuthority", "ActivateCertificateAuthority", "DeleteCertificateAuthority"),
 		Resources: []string{anywhere("eks", "cluster/*")},
 		Wide:      oursOnly,
 		When:      ours,

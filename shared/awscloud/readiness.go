@@ -121,39 +121,6 @@ func (r *Readiness) RefreshInsights(ctx context.Context, cluster string) error {
 	return err
 }
 
-// Authorities reads a cluster's certificate authorities.
-func (r *Readiness) Authorities(ctx context.Context, cluster string) (out []readiness.Authority, err error) {
-	list, err := everything(ctx, "eks:ListCertificateAuthorities", eks.NewListCertificateAuthoritiesPaginator(r.region.eks, &eks.ListCertificateAuthoritiesInput{ClusterName: &cluster}),
-		func(o *eks.ListCertificateAuthoritiesOutput) []ekstypes.CertificateAuthoritySummary {
-			return o.CertificateAuthorities
-		})
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range list {
-		d, err := r.region.eks.DescribeCertificateAuthority(ctx, &eks.DescribeCertificateAuthorityInput{ClusterName: &cluster, CertificateAuthorityId: s.Id})
-		if err = classify("eks:DescribeCertificateAuthority", err); fault.Is(err, fault.NotFound) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		a := readiness.Authority{ID: deref(s.Id), Status: string(s.SigningStatus)}
-		if v := d.CertificateAuthority.Validity; v != nil {
-			a.Expires = deref(v.NotAfter)
-		}
-		if e := d.CertificateAuthority.ScheduledEvents; e != nil {
-			for what, at := range map[string]*time.Time{"EKS may activate it": e.FirstAutoActivation, "EKS activates it": e.FinalAutoActivation} {
-				if at != nil {
-					a.Scheduled = append(a.Scheduled, readiness.ScheduledEvent{What: what, At: *at})
-				}
-			}
-			slices.SortFunc(a.Scheduled, func(a, b readiness.ScheduledEvent) int { return a.At.Compare(b.At) })
-		}
-		out = append(out, a)
-	}
-	return out, nil
-}
-
 // AddonSchema is the JSON schema of the configuration of an add-on's version; "" if it has none.
 func (r *Readiness) AddonSchema(ctx context.Context, addon, version string) (string, error) {
 	out, err := r.region.eks.DescribeAddonConfiguration(ctx, &eks.DescribeAddonConfigurationInput{AddonName: &addon, AddonVersion: &version})

@@ -56,7 +56,7 @@ func NewRegion(cfg Config) *Region {
 		alarms: queryAPI{cfg: cfg, signing: "monitoring", host: "monitoring", version: "2010-08-01"},
 	}
 	r.calls = map[string]operation{}
-	for _, table := range []map[string]operation{r.ec2Calls(), r.eksCalls(), r.iamCalls(), r.logsCalls(), r.podCalls(), r.groupCalls(), r.removalCalls(), r.alarmCalls()} {
+	for _, table := range []map[string]operation{r.ec2Calls(), r.eksCalls(), r.iamCalls(), r.logsCalls(), r.podCalls(), r.groupCalls(), r.removalCalls(), r.alarmCalls(), r.authorityCalls()} {
 		for api, op := range table {
 			r.calls[api] = op
 		}

@@ -6,21 +6,6 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
-// TestAwayNothingShrinks: nodes of clusters in other Regions are not given up, since nobody would drain them.
-func TestAwayNothingShrinks(t *testing.T) {
-	p := fleet.DefaultScalingPolicy()
-	for region, away := range map[string]bool{"us-east-1": false, "eu-west-1": true} {
-		served, told := p.Served(fleet.ClusterID{region, "demo"}, "us-east-1")
-		if told != away || (served.Shrink.Mode == fleet.ShrinkOff) != away || p.Shrink.Mode == fleet.ShrinkOff {
-			t.Errorf("%s: %t, %s", region, told, served.Shrink.Mode)
-		}
-	}
-	p.Shrink.Mode = fleet.ShrinkOff
-	if _, told := p.Served(fleet.ClusterID{"eu-west-1", "demo"}, "us-east-1"); told {
-		t.Error("nothing is taken away, and it is said")
-	}
-}
-
 func TestR20_AnInstanceIsOfOneClusterOrNone(t *testing.T) {
 	for want, all := range map[string][]map[string]string{
 		"demo": {

@@ -108,13 +108,3 @@ func DefaultScalingPolicy() ScalingPolicy {
 		Shrink: DefaultShrinkPolicy(),
 	}
 }
-
-// Served is the policy as far as it can be carried out for a cluster by a deployment in the home Region: drains are the interruption
-// function's, which serves its own Region only, so that elsewhere no nodes are given up. It tells whether that takes anything away.
-func (p ScalingPolicy) Served(cluster ClusterID, home string) (ScalingPolicy, bool) {
-	if home == "" || cluster.Region == home || p.Shrink.Mode == ShrinkOff {
-		return p, false
-	}
-	p.Shrink.Mode = ShrinkOff
-	return p, true
-}

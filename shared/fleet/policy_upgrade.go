@@ -171,6 +171,10 @@ type PatchPolicy struct {
 	Addons bool `json:"addons"` // add-ons get the newest version for the cluster's minor
 	// Age is how old a release has to be before it is taken: others find its faults.
 	Age time.Duration `json:"age"`
+	// Renew is how long before its end the cluster's certificate authority is replaced; 0 leaves that to EKS.
+	Renew time.Duration `json:"renew,omitempty"`
+	// Trust is how long clients outside of the cluster have to trust a new certificate authority before it is activated.
+	Trust time.Duration `json:"trust,omitempty"`
 }
 
 // HealthPolicy says what counts as a regression while an upgrade is going on.
@@ -210,13 +214,17 @@ type Waiver struct {
 func DefaultUpgradePolicy() UpgradePolicy {
 	return UpgradePolicy{
 		Mode: UpgradeOff, Channel: ChannelSupported,
-		Lead:     60 * 24 * time.Hour, // EKS's own notice before the end of standard support
-		Ring:     "rest",
-		Skew:     SkewN3,
-		Bake:     time.Hour,
-		Nodes:    NodeUpgradePolicy{Strategy: NodesRolling, AtOnce: 1, GroupsAtOnce: 1},
-		Addons:   AddonUpgradePolicy{Conflicts: AddonPreserve},
-		Patches:  PatchPolicy{Images: true, Addons: true, Age: 7 * 24 * time.Hour},
+		Lead:   60 * 24 * time.Hour, // EKS's own notice before the end of standard support
+		Ring:   "rest",
+		Skew:   SkewN3,
+		Bake:   time.Hour,
+		Nodes:  NodeUpgradePolicy{Strategy: NodesRolling, AtOnce: 1, GroupsAtOnce: 1},
+		Addons: AddonUpgradePolicy{Conflicts: AddonPreserve},
+		Patches: PatchPolicy{
+			Images: true, Addons: true, Age: 7 * 24 * time.Hour,
+			Renew: 270 * 24 * time.Hour, // three months before EKS activates the successor by itself
+			Trust: 30 * 24 * time.Hour,
+		},
 		Health:   HealthPolicy{NotReady: 0, Pods: 0.02, For: 5 * time.Minute},
 		Rollback: RollbackAsk,
 		Checks: CheckPolicy{

@@ -22,7 +22,6 @@ type InsightReader interface {
 type Belongings interface {
 	// Parts lists all of a kind: "capability", "identity".
 	Parts(ctx context.Context, cluster fleet.ClusterID, kind string) ([]fleet.Resource, error)
-	Authorities(ctx context.Context, cluster string) ([]readiness.Authority, error)
 	// AddonFacts reads an add-on's configuration and roles, and the schema of a version's configuration.
 	AddonFacts(ctx context.Context, cluster string, addon fleet.Resource, version string) (readiness.AddonFacts, error)
 }

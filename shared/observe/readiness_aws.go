@@ -41,9 +41,22 @@ func named(list []fleet.Resource) (out []readiness.Named) {
 	return out
 }
 
-func (l *readinessLook) authorities() (err error) {
-	l.o.Authorities, err = l.aws.Authorities(l.ctx, l.id.Name)
-	return err
+func (l *readinessLook) authorities() error {
+	list, err := l.aws.Authorities(l.ctx, l.id.Name)
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		out := readiness.Authority{ID: a.ID, Status: a.Signing, Expires: a.Expires}
+		if !a.First.IsZero() {
+			out.Scheduled = append(out.Scheduled, readiness.ScheduledEvent{What: "EKS activates it by itself", At: a.First})
+		}
+		if !a.Final.IsZero() {
+			out.Scheduled = append(out.Scheduled, readiness.ScheduledEvent{What: "EKS activates it for good", At: a.Final})
+		}
+		l.o.Authorities = append(l.o.Authorities, out)
+	}
+	return nil
 }
 
 func (l *readinessLook) alarms(names []string) (err error) {

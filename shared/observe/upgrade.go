@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/shared/decide/upgradepath"
+	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
@@ -48,6 +49,11 @@ type Machinery interface {
 	LaunchTemplate(ctx context.Context, id, version string) (fleet.Props, error)
 }
 
+// AuthorityReader reads a cluster's certificate authorities.
+type AuthorityReader interface {
+	Authorities(ctx context.Context, cluster string) ([]upgradepath.Authority, error)
+}
+
 // NodeReader reads a cluster's nodes with the versions of what runs on them.
 type NodeReader interface {
 	Nodes(ctx context.Context) ([]fleet.Node, error)
@@ -59,6 +65,7 @@ type UpgradeAWS interface {
 	ClusterChanges
 	Offers
 	Machinery
+	AuthorityReader
 }
 
 // Upgrades observes clusters of one Region for upgrades. It remembers what does not change, or seldom: updates that are over
@@ -89,6 +96,7 @@ const (
 	PartUpgradeNodes     = "nodes"
 	PartUpgradeTemplates = "templates"
 	PartUpgradeUpdates   = "updates" // of node groups and add-ons
+	PartUpgradeAuthority = "authorities"
 )
 
 // Cluster observes a cluster with all that a path depends on: images for its own minor and those that are asked for, or
@@ -114,6 +122,7 @@ func (u *Upgrades) look(ctx context.Context, id fleet.ClusterID, minors []fleet.
 			return err
 		}},
 		part{"", l.nodes},
+		part{"", l.authorities},
 	)
 	if err != nil {
 		return l, err
@@ -243,6 +252,16 @@ func (l *upgradeLook) nodes() error {
 		l.o.Nodes = append(l.o.Nodes, UpgradeNode(n))
 	}
 	slices.SortFunc(l.o.Nodes, func(a, b upgradepath.Node) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// authorities reads the certificate authorities. Regions whose EKS does not know the call have none, which is no fault.
+func (l *upgradeLook) authorities() error {
+	list, err := l.aws.Authorities(l.ctx, l.id.Name)
+	if err != nil && !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.NotFound) {
+		l.missing(PartUpgradeAuthority, err)
+	}
+	l.o.Authorities = list
 	return nil
 }
 

@@ -61,6 +61,9 @@ func TestUpgradesSeeAClusterWhole(t *testing.T) {
 		if o.Version != 34 || o.Status != "ACTIVE" || o.CreatedAt.IsZero() || o.SupportType != "EXTENDED" || !o.UpgradedAt.IsZero() || len(o.Busy) > 0 || len(o.Incomplete) > 0 {
 			t.Errorf("%+v", o)
 		}
+		if signer, next, former := upgradepath.Signer(o.Authorities); signer == nil || next != nil || former != nil || signer.CreatedBy != "EKS" || signer.Distribution != "COMPLETE" || !signer.Expires.After(time.Now().AddDate(9, 0, 0)) {
+			t.Errorf("certificate authorities: %+v", o.Authorities)
+		}
 		base, rocket, own := group(o, "base"), group(o, "rocket"), group(o, "own")
 		if base.Version != 34 || base.AMIType != "AL2023_x86_64_STANDARD" || !strings.HasPrefix(base.Release, "1.34.") || base.Desired != 2 || len(base.Members) != 2 || base.Max != 10 || base.Zones != 2 ||
 			base.MaxUnavailable != 2 || base.StandsFor != "web" || base.Template == "" || base.TemplateVersion != base.TemplateNewest || base.TemplateNewest == "" || base.Status != "ACTIVE" {

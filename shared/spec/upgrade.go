@@ -51,6 +51,8 @@ const upgradeFields = `upgrade
     images
     addons
     age
+    renew
+    trust
   health
     alarms
     notReady
@@ -72,8 +74,10 @@ const upgradeFields = `upgrade
 const (
 	maxAtOnce = 100
 	// maxBake is as long as EKS can take a control plane back: watching for longer leads to nothing.
-	maxBake  = 7 * 24 * time.Hour
-	maxLead  = 365 * 24 * time.Hour
+	maxBake = 7 * 24 * time.Hour
+	maxLead = 365 * 24 * time.Hour
+	// maxRenew is less than a certificate authority lives, which is five years: none would be good for ever.
+	maxRenew = 4 * 365 * 24 * time.Hour
 	maxIPs   = 10_000
 	noWindow = "has no windows: nothing is started by itself"
 )
@@ -121,6 +125,10 @@ func (v value) upgrade(p fleet.UpgradePolicy) fleet.UpgradePolicy {
 	patches := v.at("patches")
 	p.Patches.Images, p.Patches.Addons = patches.at("images").boolean(p.Patches.Images), patches.at("addons").boolean(p.Patches.Addons)
 	p.Patches.Age = patches.at("age").atMost(p.Patches.Age, maxLead)
+	p.Patches.Renew, p.Patches.Trust = patches.at("renew").atMost(p.Patches.Renew, maxRenew), patches.at("trust").atMost(p.Patches.Trust, maxLead)
+	if p.Patches.Renew > 0 && p.Patches.Trust >= p.Patches.Renew {
+		patches.at("trust").wrong("must be shorter than renew, %dd: the new certificate authority would come too late", int(p.Patches.Renew.Hours()/24))
+	}
 
 	health := v.at("health")
 	p.Health.Alarms = health.at("alarms").texts()

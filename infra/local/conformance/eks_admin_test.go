@@ -90,6 +90,9 @@ func TestUpgradesCanBeMadeToGoWrong(t *testing.T) {
 
 	post("/eks/insight", `{"cluster":"`+name+`","name":"Drill","category":"UPGRADE_READINESS","kubernetesVersion":"1.36","status":"ERROR"}`, 200)
 	post("/eks/deprecated", `{"cluster":"`+name+`","group":"storage.k8s.io","version":"v1beta1","resource":"volumeattributesclasses","removed":"1.37","userAgent":"old/1"}`, 200)
+	post("/eks/authority", `{"cluster":"`+name+`","expires":"2040-06-01T00:00:00Z"}`, 200)
+	post("/eks/authority", `{"cluster":"`+name+`","expires":"2020-06-01T00:00:00Z"}`, 400)
+	post("/eks/authority", `{"cluster":"nobody","expires":"2040-06-01T00:00:00Z"}`, 404)
 	tell(t, c, "PUT", "/eks/switches", `{"insightGate":true,"strictSkew":true,"evictionPatience":"2m"}`, 200)
 	tell(t, c, "PUT", "/eks/switches", `{"evictionPatience":"soon"}`, 400)
 	_, err = s.UpdateClusterVersion(t.Context(), &eks.UpdateClusterVersionInput{Name: &name, Version: aws.String("1.36")})

@@ -28,6 +28,8 @@ func (d *decider) call(s upgradepath.Step, try int) plan.Call {
 		c.Does = fmt.Sprintf("update add-on %s from %s to %s", s.Subject, s.From, s.To)
 	case upgradepath.StepNodeGroup:
 		c.API, c.Input, c.Does = d.nodes(s)
+	case upgradepath.StepAuthority:
+		c.API, c.Input, c.Does = d.authority(s)
 	default:
 		c.API, c.Input = "eks:UpdateClusterVersion", fleet.Props{"name": c.Cluster, "version": s.Minor.String()}
 		c.Does = fmt.Sprintf("bring the control plane from %s to %s", s.From, s.To)

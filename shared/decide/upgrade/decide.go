@@ -183,6 +183,7 @@ func (d *decider) watch() (wrong []string) {
 	if open {
 		why += fmt.Sprintf("; a rollback to %s is possible until %s: ekspedite upgrade rollback --cluster %s", d.in.EKS.Version-1, stamp(until), d.in.EKS.Cluster.Name)
 	}
+	why += d.deactivate()
 	var failures []plan.Failure
 	for _, text := range regression {
 		failures = append(failures, plan.Failure{Resource: "health", Code: "Regression", Whose: plan.Users, Text: text,
@@ -276,6 +277,10 @@ func (d *decider) end(wrong []string) {
 	o := d.in.EKS
 	if until, baking := d.baking(); baking && d.m.Back == nil {
 		d.wait(min(seldom, until.Sub(d.now)), "watches version %s until %s", o.Version, stamp(until))
+		return
+	}
+	if id, until, watched := d.activated(); watched && d.m.Back == nil {
+		d.wait(min(seldom, until.Sub(d.now)), "watches the cluster under certificate authority %s until %s", id, stamp(until))
 		return
 	}
 	if len(wrong) > 0 && len(d.m.Done) > 0 {

@@ -32,6 +32,7 @@ type world struct {
 	calls    []string          // "12:00 eks:UpdateAddon vpc-cni v1.20"
 	lines    []Line
 	last     Decision
+	made     map[string]time.Time // the nodes of groups
 	healthy  func(*Health)
 	findings []readiness.Finding
 	// fail says what becomes of a call: an error's class and text, or an update's error.
@@ -59,7 +60,7 @@ func versions() (out []fleet.KubernetesVersion) {
 
 // newWorld is a cluster at 1.34 with two node groups and two add-ons, which is to go to 1.36 now.
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, now: noon, policy: fleet.DefaultUpgradePolicy(), updates: map[string]*change{}, tokens: map[string]string{},
+	w := &world{t: t, now: noon, policy: fleet.DefaultUpgradePolicy(), updates: map[string]*change{}, tokens: map[string]string{}, made: map[string]time.Time{},
 		request: Request{RunID: "run-1", From: 34, To: 36, Now: true, StartedAt: noon}}
 	w.o = upgradepath.Observation{
 		Cluster: fleet.ClusterID{Region: "us-east-1", Name: "demo"}, Version: 34, Status: "ACTIVE", CreatedAt: noon.AddDate(-1, 0, 0), SupportType: "EXTENDED", Versions: versions(),
@@ -90,7 +91,7 @@ func (w *world) nodes() {
 	w.o.Nodes = nil
 	for _, g := range w.o.Groups {
 		for i := range g.Desired {
-			w.o.Nodes = append(w.o.Nodes, upgradepath.Node{Name: fmt.Sprintf("%s-%d", g.Name, i), Kubelet: g.Version, Group: g.Name, Kind: upgradepath.NodeManaged, Ready: true, Release: g.Release})
+			w.o.Nodes = append(w.o.Nodes, upgradepath.Node{Name: fmt.Sprintf("%s-%d", g.Name, i), Kubelet: g.Version, Group: g.Name, Kind: upgradepath.NodeManaged, Ready: true, Release: g.Release, CreatedAt: w.made[g.Name]})
 		}
 	}
 }
@@ -192,6 +193,8 @@ func (w *world) call(c plan.Call) (id, class, text string) {
 		id, refused = w.begin("nodegroup/"+g.Name, "ConfigUpdate", time.Minute, failure, func() {
 			w.group(g.Name).UpdateStrategy = fleet.Text(in, "updateConfig", "updateStrategy")
 		})
+	case "eks:CreateCertificateAuthority", "eks:ActivateCertificateAuthority", "eks:DeleteCertificateAuthority":
+		id, refused = w.authorities(c.API, in)
 	case "eks:UpdateNodegroupVersion":
 		g := *w.group(fleet.Text(in, "nodegroupName"))
 		id, refused = w.begin("nodegroup/"+g.Name, "VersionUpdate", 25*time.Minute, failure, w.rolled(g, in))
@@ -223,6 +226,7 @@ func (w *world) rolled(g upgradepath.Group, in fleet.Props) func() {
 	}
 	return func() {
 		have := w.group(g.Name)
+		w.made[g.Name] = w.now
 		have.Version, have.Release = to, fleet.Text(in, "releaseVersion")
 	}
 }

@@ -65,7 +65,7 @@ func (q *sqs) send(body string, delay time.Duration) {
 
 // Continue implements handler.Queue.
 func (q *sqs) Continue(ctx context.Context, body string, delay time.Duration) error {
-	return q.w.call(ctx, "send", func() error { q.send(body, delay); return nil })
+	return q.w.call(ctx, "send", func() error { q.send(q.w.kept(body), delay); return nil })
 }
 
 // Release implements handler.Queue. The receipt handle is the message's id and its delivery.

@@ -264,7 +264,7 @@ func TestR17_ThrottledEvictions(t *testing.T) {
 	story(t, func(t *testing.T, w *world, q *sqs) {
 		busy := throttling{w: w, until: time.Now().Add(8 * time.Second)}
 		work := w.work()
-		work.Clusters = busy
+		work.Open = func(string) interruption.Reach { return interruption.Reach{Instances: w, Groups: w, Clusters: busy} }
 		q.send(spot("e1"), 0)
 		q.serve(t, work.Handle)
 		wantDrained(t, w, q)

@@ -254,7 +254,7 @@ func (r *run) progress(step, detail string, at time.Time) {
 }
 
 func (r *run) subject() events.Subject {
-	s := events.Subject{Cluster: r.cluster, Node: r.drain.Node, InstanceID: r.drain.InstanceID}
+	s := events.Subject{Cluster: r.cluster, Region: r.region, Node: r.drain.Node, InstanceID: r.drain.InstanceID}
 	if r.signal.Removal != nil {
 		s.NodeGroup = r.signal.Removal.Group
 	}

@@ -86,6 +86,34 @@ func signalOf(e events.Event) (s interruption.Signal, why string) {
 	return s, ""
 }
 
+// where is the Region of the machine that an event is about. AWS's events are those of the function's own Region.
+func (w *Work) where(e events.Event) string {
+	switch p := e.Payload.(type) {
+	case *events.NodeRemovalRequested:
+		return cmp.Or(p.Region, w.Region)
+	case *events.DrainContinuation:
+		return cmp.Or(p.Region, w.Region)
+	}
+	return w.Region
+}
+
+// continuation is what a later look has to know.
+func (r *run) continuation() *events.DrainContinuation {
+	c := &events.DrainContinuation{
+		RunID: r.drain.RunID, InstanceID: r.drain.InstanceID, Cluster: r.cluster, Region: r.region, Node: r.drain.Node, NodeUID: r.drain.NodeUID,
+		Cause: events.Kind(r.signal.Cause), Signal: r.signal.Action, EventID: r.signal.EventID, EventTime: r.signal.EventTime,
+		Deadline: r.signal.Deadline, StartedAt: r.drain.StartedAt, Attempt: r.drain.Attempt,
+	}
+	if h := r.signal.Hook; h != nil {
+		c.Hook = &events.LifecycleHookRef{AutoScalingGroupName: h.Group, LifecycleHookName: h.Name, LifecycleActionToken: h.Token}
+	}
+	if v := r.signal.Removal; v != nil {
+		c.Removal = &events.RemovalRef{Cluster: v.Cluster, NodeUID: v.NodeUID, Group: v.Group, Reason: events.RemovalReason(v.Reason),
+			RequestedBy: v.RequestedBy, Replace: v.Replace, Until: v.Until}
+	}
+	return c
+}
+
 // encode and decodeSignal keep a signal in the ledger.
 func encode(s interruption.Signal) json.RawMessage {
 	b, err := json.Marshal(s)

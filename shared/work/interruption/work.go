@@ -3,6 +3,7 @@
 package interruption
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,13 @@ type Clusters interface {
 	Nodes(ctx context.Context, cluster string) (Nodes, error)
 }
 
+// Reach is a Region, as far as drains need it.
+type Reach struct {
+	Instances Instances
+	Groups    Groups
+	Clusters  Clusters
+}
+
 // Policies reads what a cluster's owner has decided.
 type Policies interface {
 	Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Policy, error)
@@ -55,17 +63,15 @@ type Publisher interface {
 
 // Work has what the function needs.
 type Work struct {
-	Instances Instances
-	Groups    Groups
-	Clusters  Clusters
-	Policies  Policies
-	Ledger    *ledger.Ledger
-	Bus       Publisher
-	Account   string // events of other accounts are not ours; "" accepts all
-	Region    string
-	NewID     func() string
-	Now       func() time.Time
-	Metrics   *obs.Metrics
+	Open     func(region string) Reach
+	Policies Policies
+	Ledger   *ledger.Ledger
+	Bus      Publisher
+	Account  string // events of other accounts are not ours; "" accepts all
+	Region   string // the function's own, of which AWS tells it; machines elsewhere are asked for by name
+	NewID    func() string
+	Now      func() time.Time
+	Metrics  *obs.Metrics
 }
 
 // Handle is a handler.Work.
@@ -77,10 +83,8 @@ func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
 	if d.Event.Account != "" && w.Account != "" && d.Event.Account != w.Account || d.Event.Region != "" && d.Event.Region != w.Region {
 		return w.nothing(ctx, d, fmt.Sprintf("from account %s, Region %s: another fleet's", d.Event.Account, d.Event.Region))
 	}
-	if p, ok := d.Event.Payload.(*events.NodeRemovalRequested); ok && p.Region != "" && p.Region != w.Region {
-		return w.nothing(ctx, d, fmt.Sprintf("cluster %s is in Region %s: the function there has to be asked", p.Cluster, p.Region))
-	}
-	r := &run{Work: w, delivery: d, signal: signal}
+	region := w.where(d.Event)
+	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: w.Open(region)}
 	return r.look(ctx)
 }
 
@@ -101,12 +105,18 @@ type run struct {
 	unreplaced bool // replacement capacity could not be asked for at this look
 	unended    bool // nor the machine's end, which was this look's
 	cluster    string
+	region     string         // the machine's, and so the cluster's
+	reach      Reach          // that Region
 	events     []events.Event // to be published at the end of the look
 }
 
 func (r *run) look(ctx context.Context) handler.Outcome {
 	inst, known, err := r.identify(ctx)
-	if err != nil && !fault.Is(err, fault.NotFound) {
+	switch _, asked := r.delivery.Event.Payload.(*events.NodeRemovalRequested); {
+	case err == nil || fault.Is(err, fault.NotFound):
+	case asked && known.RunID == "" && fault.Is(err, fault.Denied):
+		return handler.Failed(err) // a Region that we may not act in: that does not change while the node has time
+	default:
 		return r.failed(err)
 	}
 	if reported, o := r.repeat(ctx, known); reported {
@@ -126,7 +136,7 @@ func (r *run) look(ctx context.Context) handler.Outcome {
 	case !r.began && (inst.State == "terminated" || inst.State == "stopped"):
 		return r.without(ctx, &inst, "instance "+inst.ID+" is "+inst.State+" already")
 	}
-	nodes, err := r.Clusters.Nodes(ctx, r.cluster)
+	nodes, err := r.reach.Clusters.Nodes(ctx, r.cluster)
 	if fault.Is(err, fault.NotFound) {
 		return r.without(ctx, &inst, "EKS does not know cluster "+r.cluster)
 	}
@@ -161,7 +171,7 @@ func (r *run) without(ctx context.Context, inst *fleet.Instance, why string) han
 func (r *run) identify(ctx context.Context) (inst fleet.Instance, drain ledger.Drain, err error) {
 	var wg sync.WaitGroup
 	var drainErr error
-	wg.Go(func() { inst, err = r.Instances.Instance(ctx, r.signal.InstanceID) })
+	wg.Go(func() { inst, err = r.reach.Instances.Instance(ctx, r.signal.InstanceID) })
 	wg.Go(func() { drain, drainErr = r.Ledger.Drain(ctx, r.signal.InstanceID) })
 	wg.Wait()
 	if drainErr != nil {
@@ -201,6 +211,8 @@ func (r *run) resume(known ledger.Drain) (standing, string) {
 		return stale, "a repeated continuation"
 	case known.Over() && !r.newStory(known):
 		return stale, "the drain of this instance is over: " + known.Outcome
+	case running && cmp.Or(known.Region, r.Region) != r.region: // what this Region does not know must not end the drain in that one
+		return stale, "the drain of this instance is in Region " + known.Region + ", not in " + r.region
 	case running && r.otherHook(known):
 		return notYet, "another lifecycle hook of this instance is being served"
 	}
@@ -213,7 +225,7 @@ func (r *run) resume(known ledger.Drain) (standing, string) {
 		r.drain.Signal = encode(r.signal)
 		return news, ""
 	}
-	r.drain = ledger.Drain{RunID: r.NewID(), InstanceID: r.signal.InstanceID, StartedAt: r.Now()}
+	r.drain = ledger.Drain{RunID: r.NewID(), InstanceID: r.signal.InstanceID, Region: r.region, StartedAt: r.Now()}
 	if continued { // the ledger has lost it, the message has not
 		r.drain.RunID, r.drain.StartedAt, r.drain.Attempt, r.began = c.RunID, c.StartedAt, c.Attempt, true
 		r.drain.Cluster, r.drain.Node, r.drain.NodeUID = c.Cluster, c.Node, c.NodeUID
@@ -260,9 +272,9 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 	var policy fleet.Policy
 	var policyErr error
 	var read sync.WaitGroup
-	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, fleet.ClusterID{Region: r.Region, Name: r.cluster}) })
+	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, fleet.ClusterID{Region: r.region, Name: r.cluster}) })
 	for try := 1; ; try++ {
-		o, readErr := observe.Machine(ctx, nodes, r.Groups, r.signal, inst)
+		o, readErr := observe.Machine(ctx, nodes, r.reach.Groups, r.signal, inst)
 		if read.Wait(); policyErr != nil {
 			return plan.Plan{}, policyErr
 		}
@@ -272,7 +284,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if err != nil {
 			return p, &fault.Error{Class: fault.Invalid, Err: err}
 		}
-		obs.Log(ctx).Info("plan", "run", r.drain.RunID, "cluster", r.cluster, "instance", inst.ID, "plan", summary(p))
+		obs.Log(ctx).Info("plan", "run", r.drain.RunID, "cluster", r.cluster, "region", r.region, "instance", inst.ID, "plan", summary(p))
 		if o.Node != nil {
 			r.drain.Node, r.drain.NodeUID = o.Node.Name, o.Node.UID
 		}
@@ -288,7 +300,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 }
 
 func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
-	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.Groups}.Do)
+	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups}.Do)
 	claimed := false
 	for _, s := range p.Steps {
 		if wantsLease(s) && !claimed {
@@ -380,20 +392,4 @@ func (r *run) failed(err error) handler.Outcome {
 	}
 	o.Insist = r.Now().Before(end)
 	return o
-}
-
-func (r *run) continuation() *events.DrainContinuation {
-	c := &events.DrainContinuation{
-		RunID: r.drain.RunID, InstanceID: r.drain.InstanceID, Cluster: r.cluster, Node: r.drain.Node, NodeUID: r.drain.NodeUID,
-		Cause: events.Kind(r.signal.Cause), Signal: r.signal.Action, EventID: r.signal.EventID, EventTime: r.signal.EventTime,
-		Deadline: r.signal.Deadline, StartedAt: r.drain.StartedAt, Attempt: r.drain.Attempt,
-	}
-	if h := r.signal.Hook; h != nil {
-		c.Hook = &events.LifecycleHookRef{AutoScalingGroupName: h.Group, LifecycleHookName: h.Name, LifecycleActionToken: h.Token}
-	}
-	if v := r.signal.Removal; v != nil {
-		c.Removal = &events.RemovalRef{Cluster: v.Cluster, NodeUID: v.NodeUID, Group: v.Group, Reason: events.RemovalReason(v.Reason),
-			RequestedBy: v.RequestedBy, Replace: v.Replace, Until: v.Until}
-	}
-	return c
 }

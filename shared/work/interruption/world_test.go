@@ -31,17 +31,20 @@ const (
 // world is one machine of one cluster and all that AWS and Kubernetes know of it. It lives in a synctest bubble: its clock
 // is the bubble's. Every call goes through call, where the test's faults strike.
 type world struct {
-	mu       sync.Mutex
-	instance *fleet.Instance
-	group    fleet.ScalingGroup
-	node     *fleet.Node
-	pods     map[string]*pod
-	budgets  map[string]*budget // by app label
-	policy   fleet.Policy
-	hook     string        // the token of the lifecycle hook that waits, "" for none
-	sizes    groupSizes    // of the group
-	latency  time.Duration // of every call
-	slow     string        // calls that begin so take 40 times as long
+	mu     sync.Mutex
+	region string // where the machine and its cluster are
+	// regionless: neither continuations nor the ledger say in which Region a drain is.
+	regionless bool
+	instance   *fleet.Instance
+	group      fleet.ScalingGroup
+	node       *fleet.Node
+	pods       map[string]*pod
+	budgets    map[string]*budget // by app label
+	policy     fleet.Policy
+	hook       string        // the token of the lifecycle hook that waits, "" for none
+	sizes      groupSizes    // of the group
+	latency    time.Duration // of every call
+	slow       string        // calls that begin so take 40 times as long
 
 	store     ledger.Memory
 	published []events.Event
@@ -91,6 +94,7 @@ type lifeKey struct{}
 
 func newWorld() *world {
 	w := &world{
+		region: region,
 		instance: &fleet.Instance{ID: machine, State: "running", Spot: true, PrivateDNSName: hostname,
 			Tags: map[string]string{fleet.TagEKSCluster: cluster}},
 		group: fleet.ScalingGroup{Name: group, LifecycleState: "InService"},
@@ -129,7 +133,7 @@ func (w *world) add(p fleet.Pod) {
 func (w *world) work() *interruption.Work {
 	var n int
 	return &interruption.Work{
-		Instances: w, Groups: w, Clusters: w, Policies: w, Bus: w,
+		Open: w.open, Policies: w, Bus: w,
 		Ledger: &ledger.Ledger{Store: stored{w}, Now: time.Now}, Account: account, Region: region, Now: time.Now,
 		NewID: func() string {
 			w.mu.Lock()
@@ -269,12 +273,6 @@ func (w *world) Nodes(_ context.Context, name string) (interruption.Nodes, error
 	return api{w}, nil
 }
 
-// Policy implements interruption.Policies.
-func (w *world) Policy(ctx context.Context, _ fleet.ClusterID) (p fleet.Policy, err error) {
-	err = w.call(ctx, "policy", func() error { p = w.policy; return nil })
-	return p, err
-}
-
 // Publish implements interruption.Publisher.
 func (w *world) Publish(ctx context.Context, list ...events.Event) error {
 	return w.call(ctx, "publish", func() error { w.published = append(w.published, list...); return nil })
@@ -397,7 +395,7 @@ func (s stored) Get(ctx context.Context, k ledger.Key) (d ledger.Document, err e
 }
 
 func (s stored) Put(ctx context.Context, d ledger.Document) error {
-	return s.w.call(ctx, "put "+d.Key.Partition, func() error { return s.w.store.Put(ctx, d) })
+	return s.w.call(ctx, "put "+d.Key.Partition, func() error { d.Data = []byte(s.w.kept(string(d.Data))); return s.w.store.Put(ctx, d) })
 }
 
 func (s stored) Query(ctx context.Context, p, prefix string) ([]ledger.Document, error) {

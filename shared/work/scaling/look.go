@@ -152,10 +152,7 @@ func (v *visit) recall(ctx context.Context) error {
 	if stateErr != nil {
 		return stateErr
 	}
-	away := false
-	if v.policy, away = policy.Scaling.Served(v.id, v.Region); away {
-		obs.Log(ctx).Info("no nodes are given up: the interruption function, which would drain them, serves its own Region", "cluster", v.id.String())
-	}
+	v.policy = policy.Scaling
 	if len(v.state.Memory) > 0 {
 		if err := json.Unmarshal(v.state.Memory, &v.before); err != nil {
 			return fault.New(fault.Invalid, "the ledger's memory of cluster %s's scaling is damaged: %v", v.id, err)

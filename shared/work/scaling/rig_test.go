@@ -118,6 +118,7 @@ type rig struct {
 	market *observe.Market
 	groups *awscloud.NodeGroups // of the execution environment, which lives on
 	twice  bool
+	home   string // the function's Region
 	role   string // the function's own, whose policies hold then; "" is the root user
 }
 
@@ -137,7 +138,7 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 				t.Error(err)
 			}
 		}()
-		r := &rig{t: t, cloud: cloud, script: &script{}, store: &ledger.Memory{}, queue: &queue{}}
+		r := &rig{t: t, cloud: cloud, script: &script{}, store: &ledger.Memory{}, queue: &queue{}, home: region}
 		r.kube = newKubernetes(r)
 		r.build()
 		test(t, r)
@@ -216,7 +217,7 @@ func (r *rig) work(s *session) *Work {
 				Kubernetes: func(context.Context, string) (Kubernetes, error) { return inside{s}, nil },
 			}
 		},
-		Ledger: &ledger.Ledger{Store: s, Now: time.Now}, Bus: s, Queue: s, Account: account, Region: region, NewID: r.id, Now: time.Now,
+		Ledger: &ledger.Ledger{Store: s, Now: time.Now}, Bus: s, Queue: s, Account: account, Region: r.home, NewID: r.id, Now: time.Now,
 	}
 }
 
@@ -226,7 +227,7 @@ var logTo io.Writer = io.Discard
 // deliver is one invocation with one message; it tells whether SQS may delete it.
 func (r *rig) deliver(work handler.Work, q *queue, m *message, s *session) bool {
 	h := &handler.Handler{
-		Function: "scaling", Work: work, Queue: continuer{q}, MaxReceives: receives, Account: account, Region: region, NewID: r.id, Now: time.Now,
+		Function: "scaling", Work: work, Queue: continuer{q}, MaxReceives: receives, Account: account, Region: r.home, NewID: r.id, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(logTo, nil)),
 	}
 	if s != nil {
@@ -291,7 +292,7 @@ func (r *rig) serve(m *message) {
 }
 
 func (r *rig) event(p events.OwnPayload) string {
-	e, err := events.New(p, r.id(), time.Now(), account, region)
+	e, err := events.New(p, r.id(), time.Now(), account, r.home)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -45,6 +45,35 @@ func TestPendingPodsGetNodes(t *testing.T) {
 	})
 }
 
+// TestAClusterInAnotherRegion: it gets nodes and gives them up as one at home, and who drains them is told where it is.
+func TestAClusterInAnotherRegion(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.home = "eu-west-1"
+		r.kube.add(4, 900)
+		r.ring()
+		r.runFor(2 * time.Minute)
+		if size, _ := r.group("base"); size != 2 || r.kube.waiting() > 0 {
+			t.Fatalf("desired size %d, %d pods wait", size, r.kube.waiting())
+		}
+		r.kube.remove()
+		r.runFor(30 * time.Minute)
+		if size, members := r.group("base"); size != 0 || members != 0 {
+			t.Errorf("the pods are gone, and %d nodes are wanted, %d there", size, members)
+		}
+		asked := 0
+		for _, e := range r.bus {
+			if p, ok := e.Payload.(*events.NodeRemovalRequested); ok {
+				if asked++; p.Region != region || e.Region != r.home {
+					t.Errorf("asked from %s for a node in %q", e.Region, p.Region)
+				}
+			}
+		}
+		if asked < 2 {
+			t.Errorf("%d removals were asked for", asked)
+		}
+	})
+}
+
 // TestPlanWritesNothing: with mode Plan the plan is told, once, and nothing is changed.
 func TestPlanWritesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {

@@ -11,10 +11,11 @@ import (
 )
 
 // TestAuthorityRenewed: without a request, in nightly windows, a certificate authority that ends is replaced: a successor is made, the
-// nodes are replaced, and it is activated when clients have had their time.
+// nodes are replaced, and it is activated when clients have had their time. The function's own role is all that it takes.
 func TestAuthorityRenewed(t *testing.T) {
 	const day = 24 * time.Hour
 	inBubble(t, world.Real, func(t *testing.T, r *rig) {
+		r.role = r.Role("../../../infra/template", "UpgradeFunctionRole")
 		r.policy(func(p *fleet.UpgradePolicy) {
 			nights(t, p, 3*time.Hour)
 			p.Version, p.Patches = 34, fleet.PatchPolicy{Renew: 3 * 365 * day, Trust: 5 * day}

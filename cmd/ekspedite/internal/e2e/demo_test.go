@@ -33,6 +33,8 @@ func TestDemo(t *testing.T) {
 var rare = map[string]string{
 	"RejectToDeadLetters sqs:SendMessage":                                    "bad input: TestBadInputEndsWhereItShould, TestWrongSpecNamesAllMistakes",
 	"ReleaseMessages sqs:ChangeMessageVisibility":                            "a call that fails: the tests of package handler",
+	"Bury sqs:SendMessage":                                                   "as below, of the schedule that invokes the pipeline function",
+	"Invoke lambda:InvokeFunction":                                           "as below",
 	"SendOrBury sqs:SendMessage":                                             "the schedule's own role: the first sweep is after 15 minutes",
 	"ReplaceNodes autoscaling:CompleteLifecycleAction":                       "groups with a lifecycle hook: the tests of package work/interruption",
 	"ReplaceNodes autoscaling:RecordLifecycleActionHeartbeat":                "as above",

@@ -112,7 +112,7 @@ func (s *Scene) Apply(ctx context.Context, spec, cluster string, patience time.D
 
 // Admin opens a cluster with the administrator's certificate.
 func (s *Scene) Admin(cluster string) (*kube.Client, error) {
-	for _, info := range s.Cloud.EKS.Clusters() {
+	for _, info := range s.Cloud.Clusters() {
 		if info.Name == cluster {
 			return kube.FromKubeconfig(info.AdminKubeconfig)
 		}
