@@ -176,8 +176,11 @@ func (v *visit) observe(ctx context.Context) (rollout.Observation, error) {
 	watched := v.watched(o.Clusters)
 	var mu sync.Mutex
 	err := each(watched, func(id fleet.ClusterID) error {
+		mu.Lock()
 		i := slices.IndexFunc(o.Clusters, func(c rollout.Cluster) bool { return c.ID == id })
-		c, err := v.cluster(ctx, o.Clusters[i], &mu)
+		c := o.Clusters[i]
+		mu.Unlock()
+		c, err := v.cluster(ctx, c, &mu)
 		mu.Lock()
 		defer mu.Unlock()
 		o.Clusters[i] = c
