@@ -86,17 +86,17 @@ func TestRemovals(t *testing.T) {
 			o.Node.Annotations[interruption.AnnotationForeign] = "true"
 			o.Node.Labels[interruption.LBLabel] = "true"
 		})},
-		"kept_another_node":                   {o: with(removed(spot()), func(o *interruption.Observation) { o.Node.UID = "node-9" })},
-		"no_node":                             {o: with(removed(spot()), func(o *interruption.Observation) { o.Node = nil })},
-		"node_deleted_under_us":               {o: with(removed(later()), func(o *interruption.Observation) { o.Node = nil })},
-		"node_unread":                         {at: 20 * time.Minute, o: unread(removed(later()), interruption.PartNode)},
-		"node_unread_to_the_end":              {at: 26 * time.Minute, o: unread(removed(later()), interruption.PartNode)},
-		"empty_and_never_ended":               {at: 29 * time.Minute, o: removed(later())},
-		"empty_and_never_ended_is_kept":       {at: 31 * time.Minute, o: removed(later())},
-		"replaced":                            {o: replaced(removed(later()))},
-		"replaced_at_least_size":              {o: group(replaced(removed(later())), least)},
-		"kept_that_nobody_replaces":           {o: group(replaced(removed(later())), none)},
-		"replaced_and_tightened":              {o: replaced(tightened(later(pod("web"))))},
+		"kept_another_node":             {o: with(removed(spot()), func(o *interruption.Observation) { o.Node.UID = "node-9" })},
+		"no_node":                       {o: with(removed(spot()), func(o *interruption.Observation) { o.Node = nil })},
+		"node_deleted_under_us":         {o: with(removed(later()), func(o *interruption.Observation) { o.Node = nil })},
+		"node_unread":                   {at: 20 * time.Minute, o: unread(removed(later()), interruption.PartNode)},
+		"node_unread_to_the_end":        {at: 26 * time.Minute, o: unread(removed(later()), interruption.PartNode)},
+		"empty_and_never_ended":         {at: 29 * time.Minute, o: removed(later())},
+		"empty_and_never_ended_is_kept": {at: 31 * time.Minute, o: removed(later())},
+		"replaced":                      {o: replaced(removed(later()))},
+		"replaced_at_least_size":        {o: group(replaced(removed(later())), least)},
+		"kept_that_nobody_replaces":     {o: group(replaced(removed(later())), none)},
+		"replaced_and_tightened":        {o: replaced(tightened(later(pod("web"))))},
 		"cordoned_by_this_run": {o: with(removed(later(pod("web"))), func(o *interruption.Observation) {
 			delete(o.Node.Labels, interruption.LBLabel) // somebody took the label off
 		})},
