@@ -192,7 +192,7 @@ func (s standing) regression(ring fleet.Ring) string {
 
 // next is what is to be done in the ring; over if it has nothing left to do.
 func (s standing) next(now time.Time, ring fleet.Ring) (d Decision, over bool) {
-	free := max(ring.AtOnce, 1) - s.running
+	free := max(ring.AtOnce, 1) - s.running - len(s.occupied) // whoever has begun them: they are at work at the same time
 	for _, c := range s.waiting[:min(max(free, 0), len(s.waiting))] {
 		d.Start = append(d.Start, c.ID)
 	}

@@ -59,9 +59,10 @@ func TestNext(t *testing.T) {
 		"all is done, and the last has no soak": {o: Observation{Clusters: []Cluster{canary.is(Done, monday.Add(-200*time.Hour)), early.is(Done, monday.Add(-100*time.Hour)), rest.is(Done, monday)}}, over: true},
 		"windows open later": {o: Observation{Clusters: []Cluster{{ID: id("a"), Ring: "canary", Opens: monday.Add(time.Hour)}, early}},
 			phase: "the first at 2026-03-02T09:00:00Z"},
-		"no window ever":         {o: Observation{Clusters: []Cluster{{ID: id("a"), Ring: "canary"}, early}}, phase: "no maintenance window of these fits: us-east-1/a"},
-		"somebody else's run":    {o: Observation{Clusters: []Cluster{{ID: id("a"), Ring: "canary", Opens: monday, Busy: true}}}, phase: "waiting for other runs on us-east-1/a"},
-		"an empty fleet is over": {o: Observation{}, over: true},
+		"no window ever":                      {o: Observation{Clusters: []Cluster{{ID: id("a"), Ring: "canary"}, early}}, phase: "no maintenance window of these fits: us-east-1/a"},
+		"somebody else's run":                 {o: Observation{Clusters: []Cluster{{ID: id("a"), Ring: "canary", Opens: monday, Busy: true}}}, phase: "waiting for other runs on us-east-1/a"},
+		"somebody else's run takes its place": {o: Observation{Clusters: []Cluster{{ID: id("a"), Ring: "canary", Opens: monday, Busy: true}, ready("z", "canary")}}, phase: "waiting for other runs on us-east-1/a"},
+		"an empty fleet is over":              {o: Observation{}, over: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Decide(monday, c.o, p)
