@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
@@ -63,7 +64,7 @@ func (u *Upgrades) NodeImages(ctx context.Context, ids []string) (map[string]fle
 	}
 	u.mu.Unlock()
 	for some := range slices.Chunk(unknown, atOnce) {
-		found, err := everything(ctx, "ec2:DescribeImages", ec2.NewDescribeImagesPaginator(u.region.ec2, &ec2.DescribeImagesInput{Filters: where("image-id", some...)}),
+		found, err := everything(ctx, "ec2:DescribeImages", ec2.NewDescribeImagesPaginator(u.region.ec2, &ec2.DescribeImagesInput{Filters: where("image-id", some...), IncludeDeprecated: aws.Bool(true)}),
 			func(o *ec2.DescribeImagesOutput) []ec2types.Image { return o.Images })
 		if err != nil {
 			return nil, err

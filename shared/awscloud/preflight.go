@@ -145,7 +145,8 @@ func (p *Preflight) offerings(ctx context.Context, names string) (fleet.Props, e
 
 func (p *Preflight) images(ctx context.Context, ids string) (fleet.Props, error) {
 	found, err := everything(ctx, "ec2:DescribeImages", ec2.NewDescribeImagesPaginator(p.region.ec2, &ec2.DescribeImagesInput{
-		Filters: where("image-id", strings.Split(ids, ",")...),
+		IncludeDeprecated: aws.Bool(true), // they can still be launched
+		Filters:           where("image-id", strings.Split(ids, ",")...),
 	}), func(o *ec2.DescribeImagesOutput) []types.Image { return o.Images })
 	return listed("images", found), err
 }

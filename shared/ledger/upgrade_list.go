@@ -20,12 +20,25 @@ func (l *Ledger) BeginUpgrade(ctx context.Context, cluster fleet.ClusterID, u Up
 	if err := l.replace(ctx, Key{upgrades, cluster.String()}, listed{}, time.Time{}); err != nil {
 		return u, err
 	}
-	return l.SaveUpgrade(ctx, cluster, u)
+	saved, err := l.SaveUpgrade(ctx, cluster, u)
+	if err != nil {
+		return saved, err
+	}
+	// Whoever ended the run before may have taken the cluster off the list meanwhile.
+	return saved, l.replace(ctx, Key{upgrades, cluster.String()}, listed{}, time.Time{})
 }
 
 // EndUpgrade takes a cluster off the list of those whose upgrade is under way.
 func (l *Ledger) EndUpgrade(ctx context.Context, cluster fleet.ClusterID) error {
-	return l.replace(ctx, Key{upgrades, cluster.String()}, listed{Gone: true}, l.Now().Add(Retention))
+	key := Key{upgrades, cluster.String()}
+	if err := l.replace(ctx, key, listed{Gone: true}, l.Now().Add(Retention)); err != nil {
+		return err
+	}
+	u, err := l.Upgrade(ctx, cluster)
+	if err != nil || !u.Running() {
+		return err
+	}
+	return l.replace(ctx, key, listed{}, time.Time{}) // another run has begun meanwhile
 }
 
 // UpgradesUnderWay lists the clusters whose upgrade is under way, in the order of their names. One of them may have ended just now.
@@ -65,6 +78,9 @@ func (u *Upgrade) Tell(line Line) { u.Lines = tell(u.Lines, line) }
 // maxCommands bounds what one run can be told: more than a hundred are a loop somewhere.
 const maxCommands = 100
 
+// last are the commands that a run hears when it hears no others any more.
+var last = []string{"Halt", "Abort"}
+
 // Command records a command to the run that is under way. It waits for no lease: a halt has to be quick. The same command twice
 // is once. Without a run that is under way the error's class is fault.NotFound.
 func (l *Ledger) Command(ctx context.Context, cluster fleet.ClusterID, c UpgradeCommand) (Upgrade, error) {
@@ -79,7 +95,7 @@ func (l *Ledger) Command(ctx context.Context, cluster fleet.ClusterID, c Upgrade
 		switch {
 		case !u.Running():
 			return u, fault.New(fault.NotFound, "no upgrade of cluster %s is under way", cluster)
-		case len(u.Commands) >= maxCommands:
+		case len(u.Commands) >= maxCommands && !slices.Contains(last, c.Command) || len(u.Commands) >= 2*maxCommands:
 			return u, fault.New(fault.Invalid, "the upgrade of cluster %s has been told %d things: abort it and begin anew", cluster, maxCommands)
 		}
 		u.Commands = append(slices.Clip(u.Commands), c)

@@ -86,3 +86,31 @@ func TestCommands(t *testing.T) {
 		seen[c.RequestID] = true
 	}
 }
+
+// TestALateEndLeavesTheNextRun: whoever ends a run after the next one has begun does not take it off the list; and a run that has
+// been told too much can still be halted and aborted.
+func TestALateEndLeavesTheNextRun(t *testing.T) {
+	l, ctx := &Ledger{Store: &Memory{}, Now: time.Now}, t.Context()
+	if _, err := l.BeginUpgrade(ctx, upgraded, Upgrade{}.Follow(Upgrade{RunID: "two", StartedAt: time.Now()})); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.EndUpgrade(ctx, upgraded); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := l.UpgradesUnderWay(ctx); err != nil || len(ids) != 1 {
+		t.Errorf("the run is lost: %v %v", ids, err)
+	}
+	for i := range maxCommands {
+		if _, err := l.Command(ctx, upgraded, UpgradeCommand{RequestID: fmt.Sprint(i), Command: "Resume"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Command(ctx, upgraded, UpgradeCommand{RequestID: "more", Command: "Resume"}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("one too many: %v", err)
+	}
+	for _, c := range []string{"Halt", "Abort"} {
+		if _, err := l.Command(ctx, upgraded, UpgradeCommand{RequestID: c, Command: c}); err != nil {
+			t.Errorf("%s: %v", c, err)
+		}
+	}
+}

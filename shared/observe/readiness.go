@@ -183,7 +183,7 @@ func (l *readinessLook) cluster(target fleet.Minor) error {
 	}
 	for part, why := range eks.o.Incomplete {
 		name, _, _ := strings.Cut(part, "/")
-		p := map[string]readiness.Part{PartUpgradeNodes: readiness.PartNodes, "releases": readiness.PartReleases, "images": readiness.PartImages, PartUpgradeTemplates: readiness.PartTemplates}[name]
+		p := map[string]readiness.Part{PartUpgradeNodes: readiness.PartNodes, "releases": readiness.PartReleases, "images": readiness.PartImages, PartUpgradeTemplates: readiness.PartTemplates, PartUpgradeAuthority: readiness.PartAuthorities}[name]
 		if p == "" {
 			p = readiness.PartEKS
 		}

@@ -84,7 +84,7 @@ func writtenObjects(l *look) outcome {
 
 // lastRequest is the last request of an API that the insights know of; known is false if no insight speaks of it, or does
 // not say when.
-func (l *look) lastRequest(group, version, resource string) (last time.Time, clients []string, known bool) {
+func (l *look) lastRequest(group, version, resource string) (last time.Time, clients []string, from Insight, known bool) {
 	path := "/apis/" + group + "/" + version + "/" + resource
 	if group == "" {
 		path = "/api/" + version + "/" + resource
@@ -94,10 +94,10 @@ func (l *look) lastRequest(group, version, resource string) (last time.Time, cli
 			if d.Usage != path || len(d.Clients) == 0 {
 				continue
 			}
-			known = true
+			known, from = true, i
 			for _, c := range d.Clients {
 				if c.LastRequest.IsZero() {
-					return time.Time{}, nil, false
+					return time.Time{}, nil, i, false
 				}
 				if c.LastRequest.After(last) {
 					last = c.LastRequest
@@ -107,7 +107,7 @@ func (l *look) lastRequest(group, version, resource string) (last time.Time, cli
 		}
 	}
 	slices.Sort(clients)
-	return last, slices.Compact(clients), known
+	return last, slices.Compact(clients), from, known
 }
 
 func (r Requested) removal() (Removal, bool) {
@@ -143,10 +143,10 @@ func requestedAPIs(l *look) outcome {
 			note += ", use " + row.Replacement
 		}
 		// The metric counts from the start of the API server and does not forget: a client that has been fixed stays in it.
-		last, clients, known := l.lastRequest(r.Group, r.Version, r.Resource)
+		last, clients, insight, known := l.lastRequest(r.Group, r.Version, r.Resource)
 		if known {
 			note += "; " + strings.Join(clients[:min(3, len(clients))], ", ") + " last on " + last.UTC().Format("2006-01-02 15:04")
-			if l.old(last) {
+			if l.old(insight, last) {
 				s = Info
 			}
 		}
@@ -260,9 +260,14 @@ func alphaObjects(l *look) outcome {
 	return out
 }
 
-// old tells whether a request is so long ago that the policy does not let it count.
-func (l *look) old(last time.Time) bool {
-	return !last.IsZero() && l.now.Sub(last) > l.p.Checks.InsightAge
+// old tells whether a request was so long ago, when EKS looked, that the policy does not let it count: of what has been asked since
+// then, the insight says nothing.
+func (l *look) old(i Insight, last time.Time) bool {
+	seen := i.LastRefresh
+	if seen.IsZero() || seen.After(l.now) {
+		seen = l.now
+	}
+	return !last.IsZero() && seen.Sub(last) > l.p.Checks.InsightAge
 }
 
 // fixedInsight tells whether an insight is about deprecated APIs alone, and all their clients have last asked long ago: EKS goes
@@ -281,7 +286,7 @@ func (l *look) fixedInsight(i Insight) bool {
 			return false
 		}
 		for _, c := range d.Clients {
-			if !l.old(c.LastRequest) {
+			if !l.old(i, c.LastRequest) {
 				return false
 			}
 			any = true

@@ -71,7 +71,7 @@ func newLook(now time.Time, o Observation, p fleet.UpgradePolicy) *look {
 			}
 		}
 		for _, pod := range among {
-			if pod.evictable() && selects(b.Selector, pod.Labels) {
+			if pod.evictable() && pod.Node != "" && pod.Phase != "Pending" && selects(b.Selector, pod.Labels) { // others are evicted without asking
 				l.budgets[b.ID()] = append(l.budgets[b.ID()], pod)
 				l.budgeted[pod] = append(l.budgeted[pod], b.ID())
 			}
@@ -193,13 +193,26 @@ func (l *look) replaced(n upgradepath.Node) bool {
 // time.
 func (l *look) stays(g upgradepath.Group) bool {
 	return l.p.Skew != fleet.SkewStrict && l.to-g.Version <= l.skew(g.Version) &&
-		slices.ContainsFunc(l.p.Nodes.Groups, func(p fleet.GroupUpgrade) bool { return p.Name == g.Name && p.Hold })
+		slices.ContainsFunc(l.p.Nodes.Groups, func(p fleet.GroupUpgrade) bool { return (p.Name == g.Name || p.Name == fileName(g)) && p.Hold })
+}
+
+// fileName is the name by which the policy knows a group: a blue/green move gives it another one.
+func fileName(g upgradepath.Group) string { return cmp.Or(g.StandsFor, g.Name) }
+
+// strategy is how the policy wants a group to move.
+func (l *look) strategy(g upgradepath.Group) fleet.NodeStrategy {
+	for _, p := range l.p.Nodes.Groups {
+		if p.Name == g.Name && p.Strategy != "" {
+			return p.Strategy
+		}
+	}
+	return l.p.Nodes.StrategyOf(fileName(g))
 }
 
 // renewed tells whether the policy names another version of a custom group's launch template for the target.
 func (l *look) renewed(group string) bool {
 	for _, g := range l.p.Nodes.Groups {
-		if v := g.LaunchTemplateVersion[l.to]; g.Name == group && v != "" {
+		if v := g.LaunchTemplateVersion[l.to]; (g.Name == group || g.Name == fileName(l.groups[group])) && v != "" {
 			return v != l.groups[group].TemplateVersion
 		}
 	}

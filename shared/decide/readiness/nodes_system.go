@@ -134,7 +134,7 @@ func nodesInOrder(l *look) (out outcome) {
 			out.at(Warn, n.Name, strings.Join(bad, ", "))
 		}
 	}
-	if share := float64(len(out.items)) / float64(max(1, len(l.o.EKS.Nodes))); share > 0 && share >= l.p.Checks.NotReady {
+	if share := float64(len(out.items)) / float64(max(1, len(l.o.EKS.Nodes))); share > l.p.Checks.NotReady {
 		for i := range out.items {
 			out.items[i].severity = Block
 		}
@@ -148,9 +148,9 @@ func (l *look) surge(g upgradepath.Group) int {
 	if g.Desired == 0 {
 		return 0
 	}
-	strategy := l.p.Nodes.StrategyOf(g.Name)
+	strategy := l.strategy(g)
 	switch {
-	case strategy == fleet.NodesMinimal && !g.SelfManaged:
+	case !g.SelfManaged && (strategy == fleet.NodesMinimal || strategy == fleet.NodesRolling && g.UpdateStrategy == "MINIMAL"): // its owner's own setting stays
 		return 0
 	case strategy == fleet.NodesBlueGreen:
 		return g.Desired
@@ -226,7 +226,7 @@ func (l *look) needs() (need map[string]float64, unknown []string) {
 			each[code] = append(each[code], n*vcpu)
 		}
 		each[QuotaVolumes] = append(each[QuotaVolumes], n*l.o.GroupFacts[g.Name].DiskGiB)
-		if l.p.Nodes.StrategyOf(g.Name) == fleet.NodesBlueGreen {
+		if l.strategy(g) == fleet.NodesBlueGreen {
 			each[QuotaAutoScaling] = append(each[QuotaAutoScaling], 1)
 		}
 	}

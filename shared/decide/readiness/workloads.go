@@ -254,7 +254,7 @@ func grace(l *look) (out outcome) {
 		}
 		n := l.nodes[p.Node]
 		switch {
-		case p.Grace > drainTime && n.Kind == upgradepath.NodeManaged && l.p.Nodes.StrategyOf(n.Group) != fleet.NodesBlueGreen:
+		case p.Grace > drainTime && n.Kind == upgradepath.NodeManaged && l.strategy(l.groups[n.Group]) != fleet.NodesBlueGreen:
 			out.add(p.ID(), fmt.Sprintf("%s; EKS gives a node %s", p.Grace, drainTime))
 		case p.Grace == 0:
 			out.at(Warn, p.ID(), "0 s: it is killed at once")

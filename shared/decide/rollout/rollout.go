@@ -187,7 +187,7 @@ func (s standing) regression(ring fleet.Ring) string {
 	if len(s.regressions) <= ring.Failures {
 		return ""
 	}
-	return fmt.Sprintf("ring %s has a regression: %s", ring.Name, strings.Join(s.regressions, "; "))
+	return fmt.Sprintf("ring %s has a regression: %s", ring.Name, Some(s.regressions))
 }
 
 // next is what is to be done in the ring; over if it has nothing left to do.
@@ -214,6 +214,17 @@ func (s standing) next(now time.Time, ring fleet.Ring) (d Decision, over bool) {
 		return Decision{}, true
 	}
 	return d, false
+}
+
+// most is how many clusters a sentence names.
+const most = 20
+
+// Some joins sentences, not all where there are many.
+func Some(lines []string) string {
+	if more := len(lines) - most; more > 0 {
+		return strings.Join(lines[:most], "; ") + fmt.Sprintf("; and %d more", more)
+	}
+	return strings.Join(lines, "; ")
 }
 
 func version(m fleet.Minor) string {

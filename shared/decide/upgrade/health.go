@@ -131,6 +131,9 @@ func (d *decider) judge() (wrong, regression []string, blind bool) {
 			d.tell("", "Note", "the "+part+" cannot be watched: "+h.Unread[part])
 		}
 		return nil, nil, false
+	case d.untouched(): // what has changed while it waited for its window is nobody's regression
+		d.m.Baseline = baseline(d.now, *h)
+		return nil, nil, false
 	}
 	blind = true
 	now := ills(d.now, *h, *b, d.p.Health, 0)

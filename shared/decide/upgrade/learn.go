@@ -18,6 +18,9 @@ type Result struct {
 	Text  string
 }
 
+// refused begins what a step waits for whose call EKS does not take now.
+const refused = "refused/"
+
 // Learn puts the results of a decision's calls into its memory. It gives what is to be told.
 func Learn(now time.Time, in Input, p fleet.UpgradePolicy, m Memory, results []Result) (Memory, []Line) {
 	d := &decider{now: now, in: in, p: p, m: m.clone()}
@@ -32,6 +35,7 @@ func Learn(now time.Time, in Input, p fleet.UpgradePolicy, m Memory, results []R
 		case "":
 			x.Update, x.API = r.Update, r.API
 			delete(d.m.Waits, "answer/"+x.Step.ID)
+			delete(d.m.Waits, refused+x.Step.ID)
 			d.tell(resource(x.Step), "Started", fmt.Sprintf("%s: %s (expected to take %s)", x.Step.ID, x.Step.Why, x.Step.Takes.Round(time.Second)))
 		case "Throttled", "Transient": // it may have been done: the token tells
 			d.waited("answer/" + x.Step.ID)
@@ -45,10 +49,13 @@ func Learn(now time.Time, in Input, p fleet.UpgradePolicy, m Memory, results []R
 			if d.m.Tries[s.ID]--; d.m.Tries[s.ID] == 0 {
 				delete(d.m.Tries, s.ID) // nothing was changed
 			}
-			if d.waited("busy/"+s.ID) == 0 {
+			if d.waited(refused+s.ID) == 0 {
 				d.tell(resource(s), "Waiting", s.ID+": "+r.Text)
 			}
-			if d.m.Waits["busy/"+s.ID].Before(now.Add(-patience)) {
+			t := d.m.Troubles[s.ID] // not a failure: only not at once again
+			t.Again, t.Text = now.Add(busyLook), r.Text
+			d.m.Troubles[s.ID] = t
+			if d.m.Waits[refused+s.ID].Before(now.Add(-patience)) {
 				d.halt(s.ID+" has been refused for a day: "+r.Text, nil)
 			}
 		}

@@ -98,7 +98,7 @@ func (d *decider) repeat() {
 func (d *decider) start(s upgradepath.Step) {
 	d.m.Tries[s.ID]++
 	for what := range d.m.Waits {
-		if strings.HasSuffix(what, "/"+s.ID) {
+		if strings.HasSuffix(what, "/"+s.ID) && what != refused+s.ID {
 			delete(d.m.Waits, what)
 		}
 	}
@@ -170,6 +170,7 @@ func (d *decider) others(s upgradepath.Step) (why string, again time.Duration) {
 		}
 	}
 	if len(busy) == 0 && d.in.EKS.Status == "ACTIVE" {
+		delete(d.m.Waits, "busy/"+s.ID)
 		return "", 0
 	}
 	what := "busy/" + s.ID
@@ -231,13 +232,19 @@ const (
 // refresh has EKS compute its insights anew where they are older than what was changed since, and waits for that. An add-on that
 // was too old is still an error in what was computed before its update.
 func (d *decider) refresh(r readiness.Report, to fleet.Minor) bool {
-	changed := d.now.Add(-insightsFor)
-	for _, x := range d.m.Done {
-		if x.Ended.After(changed) {
-			changed = x.Ended
+	since := d.now.Add(-insightsFor)
+	last := 0 // how many steps have ended: what is waited for is named by that, and not by a time that moves
+	for i, x := range d.m.Done {
+		if x.Ended.After(since) {
+			since, last = x.Ended, i+1
 		}
 	}
-	if r.InsightsAt.IsZero() || !r.InsightsAt.Before(changed) || d.waited(fmt.Sprintf("insights/%s/%d", to, changed.Unix())) >= refreshing {
+	what := fmt.Sprintf("insights/%s/%d", to, last)
+	if r.InsightsAt.IsZero() || !r.InsightsAt.Before(since) {
+		delete(d.m.Waits, what)
+		return false
+	}
+	if d.waited(what) >= refreshing {
 		return false
 	}
 	d.out.Needs.Refresh = !r.Refreshing
@@ -283,6 +290,7 @@ func (d *decider) ready(s upgradepath.Step) (why string, again time.Duration) {
 		}
 		return fmt.Sprintf("%s is held before its first node is cordoned: %s", s.ID, texts(failures)), heldLook
 	}
+	delete(d.m.Waits, "drain/"+s.ID)
 	return "", 0
 }
 
@@ -311,12 +319,21 @@ func mended(f readiness.Finding, path upgradepath.Path) bool {
 	if !ok || f.Status != readiness.Fail || len(f.Evidence) == 0 || len(path.Blocked) > 0 {
 		return false
 	}
+	if kind == upgradepath.StepNodeGroup { // a way that is not blocked moves all nodes in time: the finding names nodes, the way groups
+		return slices.ContainsFunc(path.Steps, func(s upgradepath.Step) bool { return s.Kind == kind || s.Kind == upgradepath.StepRestart })
+	}
 	for _, object := range f.Evidence {
-		if !slices.ContainsFunc(path.Steps, func(s upgradepath.Step) bool { return s.Kind == kind && strings.Contains(object, s.Subject) }) {
+		name := strings.FieldsFunc(object+" ", func(r rune) bool { return r == ':' || r == ' ' })[0] // "coredns: no version fits", "and 3 more"
+		if name != "and" && !slices.ContainsFunc(path.Steps, func(s upgradepath.Step) bool { return s.Kind == kind && s.Subject == name }) {
 			return false
 		}
 	}
 	return true
+}
+
+// Blockers are the findings that would stop a run along the path: not those that the run itself sees to.
+func Blockers(r readiness.Report, path upgradepath.Path) []plan.Failure {
+	return blockers(r, path, nil)
 }
 
 // foreseen tells whether all that EKS's insights hold against the upgrade is what the path changes before it matters: add-ons, and

@@ -35,6 +35,7 @@ type world struct {
 	made     map[string]time.Time // the nodes of groups
 	healthy  func(*Health)
 	findings []readiness.Finding
+	insights func(r *readiness.Report) // what EKS's insights say; nil is that there are none
 	// fail says what becomes of a call: an error's class and text, or an update's error.
 	fail func(n int, c plan.Call) (class, update string)
 	lost func(n int) bool // the answer of that call is lost
@@ -255,6 +256,9 @@ func (w *world) look() Decision {
 	d := Decide(w.now, in, w.policy)
 	if d.Needs.Readiness != 0 {
 		in.Ready = &readiness.Report{Cluster: w.o.Cluster, From: w.o.Version, To: d.Needs.Readiness, At: w.now, Findings: w.findings}
+		if w.insights != nil {
+			w.insights(in.Ready)
+		}
 		if d = Decide(w.now, in, w.policy); d.Needs.Readiness != 0 && d.Plan.Empty() && d.Outcome == "" && d.Halted == "" && len(d.Memory.Doing) == 0 && strings.HasPrefix(d.Phase, "asks") {
 			w.t.Fatalf("it asks again: %s", d.Phase)
 		}

@@ -16,6 +16,9 @@ import (
 	"github.com/ekspedite/ekspedite/shared/ledger"
 )
 
+// commands is how many of the last ones are remembered.
+const commands = 100
+
 // tries is how often a command is written again when a look was faster.
 const tries = 5
 
@@ -34,6 +37,7 @@ func (w *Work) command(ctx context.Context, p *events.UpgradeControlRequested) h
 			return handler.Done()
 		}
 		r.Commands = append(r.Commands, p.RequestID)
+		r.Commands = r.Commands[max(0, len(r.Commands)-commands):]
 		var resumed []fleet.ClusterID
 		switch p.Command {
 		case events.UpgradeHalt:
@@ -51,18 +55,18 @@ func (w *Work) command(ctx context.Context, p *events.UpgradeControlRequested) h
 		default:
 			return handler.Failed(fault.New(fault.Invalid, "a rollout can be halted, resumed and aborted: %s is for clusters", p.Command))
 		}
+		for _, id := range resumed { // before it is written down as heard: the same command twice is one
+			resume := &events.UpgradeControlRequested{RequestID: p.RequestID + "/" + id.String(), Command: events.UpgradeResume, Cluster: id.Name, Region: id.Region, Reason: p.Reason, By: p.By}
+			if err := w.publish(ctx, resume, resume.RequestID); err != nil {
+				return handler.Failed(err)
+			}
+		}
 		_, err = w.Ledger.SaveRollout(ctx, r)
 		if fault.Is(err, fault.Conflict) {
 			continue
 		}
 		if err != nil {
 			return handler.Failed(err)
-		}
-		for _, id := range resumed {
-			resume := &events.UpgradeControlRequested{RequestID: p.RequestID + "/" + id.String(), Command: events.UpgradeResume, Cluster: id.Name, Region: id.Region, Reason: p.Reason, By: p.By}
-			if err := w.publish(ctx, resume, resume.RequestID); err != nil {
-				return handler.Failed(err)
-			}
 		}
 		return handler.Later(0, &events.RolloutContinuation{Rollout: r.ID, StartedAt: r.StartedAt, Attempt: r.Looks})
 	}

@@ -231,7 +231,9 @@ func (v *visit) cluster(ctx context.Context, c rollout.Cluster, mu *sync.Mutex) 
 	}
 	switch {
 	case a.State == rollout.Done:
-		a = v.soaking(ctx, c.ID, policy.Upgrade.Health, a)
+		if v.Now().Before(a.Ended.Add(v.soak(c.Ring))) { // later ills have other causes
+			a = v.soaking(ctx, c.ID, policy.Upgrade.Health, a)
+		}
 	case run.RequestID == a.request(v.r, name):
 		if a = standing(a, run); a.State == rollout.Halted && v.Now().Sub(a.Resumed) < lost {
 			a.State, a.Why = rollout.Running, ""
@@ -271,16 +273,16 @@ func standing(a asked, run ledger.Upgrade) asked {
 	a.State, a.Why = rollout.Running, ""
 	switch {
 	case run.Running() && run.Halted != "":
-		a.State, a.Why = rollout.Halted, run.Halted
+		a.State, a.Why = rollout.Halted, why(run.Halted)
 	case run.Running():
 	case run.Outcome == events.OutcomeUpgraded, run.Outcome == events.OutcomeNothingToDo:
 		a.State, a.Ended = rollout.Done, run.EndedAt
 	case run.Outcome == events.OutcomeNotReady:
-		a.State, a.Why, a.Ended = rollout.NotReady, run.Phase, run.EndedAt
+		a.State, a.Why, a.Ended = rollout.NotReady, why(run.Phase), run.EndedAt
 	case run.Outcome == events.OutcomeSuperseded: // another run was faster
 		a.State, a.Attempt = rollout.Waiting, a.Attempt+1
 	default: // failed, aborted, rolled back
-		a.State, a.Why, a.Ended = rollout.Failed, run.Outcome+": "+run.Phase, run.EndedAt
+		a.State, a.Why, a.Ended = rollout.Failed, why(run.Outcome+": "+run.Phase), run.EndedAt
 	}
 	return a
 }
@@ -301,21 +303,40 @@ func (v *visit) missing(ctx context.Context, id fleet.ClusterID, a asked) (asked
 	return a, v.ask(ctx, id, a)
 }
 
+// soak is how long clusters of a ring are watched.
+func (v *visit) soak(ring string) time.Duration {
+	for i, r := range v.policy.Rings {
+		if r.Name == ring || i == len(v.policy.Rings)-1 {
+			return r.Soak
+		}
+	}
+	return 0
+}
+
+// why cuts a reason: a fleet's are all in one document.
+func why(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
 // soaking watches a cluster that was upgraded. Only what lasts counts.
 func (v *visit) soaking(ctx context.Context, id fleet.ClusterID, p fleet.HealthPolicy, a asked) asked {
 	if v.Health == nil {
 		return a
 	}
-	why, err := v.Health(ctx, id, p)
+	ill, err := v.Health(ctx, id, p)
 	switch {
 	case err != nil: // it cannot be seen: no regression
 		obs.Log(ctx).Warn("a cluster that soaks could not be looked at", "cluster", id.String(), "error", err)
-	case why == "":
+	case ill == "":
 		a.Sick = time.Time{}
 	case a.Sick.IsZero():
 		a.Sick = v.Now()
 	case v.Now().Sub(a.Sick) >= p.For:
-		a.State, a.Why = rollout.Failed, "while the ring soaks: "+why
+		a.State, a.Why = rollout.Failed, why("while the ring soaks: "+ill)
 	}
 	return a
 }
@@ -341,7 +362,7 @@ func (v *visit) act(ctx context.Context, d rollout.Decision) handler.Outcome {
 	if d.Over {
 		outcome, why := events.OutcomeUpgraded, d.Phase
 		if len(d.Behind) > 0 {
-			outcome, why = events.OutcomeNotReady, d.Phase+": "+strings.Join(d.Behind, "; ")
+			outcome, why = events.OutcomeNotReady, d.Phase+": "+rollout.Some(d.Behind)
 		}
 		if len(v.memory.Asked) == 0 {
 			outcome = events.OutcomeNothingToDo

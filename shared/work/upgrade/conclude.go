@@ -74,20 +74,22 @@ func (v *visit) later(ctx context.Context, after time.Duration) handler.Outcome 
 	return handler.Later(after, &c)
 }
 
+// unread is since when the cluster could not be read, in the memory's Waits.
+const unread = "read"
+
 // unseen goes on later when the cluster could not be read, and gives up when that has lasted.
 func (v *visit) unseen(ctx context.Context, err error) handler.Outcome {
 	if ctx.Err() != nil {
 		return handler.Failed(handler.ErrOutOfTime)
 	}
 	obs.Log(ctx).Warn("the cluster cannot be read", "cluster", v.id.String(), "error", err)
-	const what = "read"
-	since, known := v.memory.Waits[what]
+	since, known := v.memory.Waits[unread]
 	if !known {
 		if v.memory.Waits == nil {
 			v.memory.Waits = map[string]time.Time{}
 		}
 		since = v.Now()
-		v.memory.Waits[what] = since
+		v.memory.Waits[unread] = since
 	}
 	gone := fault.Is(err, fault.NotFound)
 	if gone || v.Now().Sub(since) > patience {

@@ -168,6 +168,7 @@ func (v *visit) work(ctx context.Context, fence int64) handler.Outcome {
 		if err != nil {
 			return v.unseen(ctx, err)
 		}
+		delete(d.Memory.Waits, unread)
 		v.take(ctx, d.Memory, d.Lines)
 		v.phase(ctx, d)
 		if d.Outcome != "" {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/shared/decide/upgrade"
 	"github.com/ekspedite/ekspedite/shared/decide/upgradepath"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -139,8 +140,8 @@ func (w *Work) dryRun(ctx context.Context, e events.Event, p *events.UpgradeRequ
 			RunID: run, Function: function, Subject: subject(id), Step: "Planned", Detail: fmt.Sprintf("%d. %s, %s: %s", s.Wave, s.ID, s.Takes, s.Why), At: w.Now(),
 		})
 	}
-	for _, f := range report.Blockers() {
-		done.Failures = append(done.Failures, events.Failure{Resource: "check/" + f.ID, Code: f.ID, Whose: string(plan.Users), Text: f.Title + ": " + f.Text, Fix: f.Remedy})
+	for _, f := range upgrade.Blockers(report, path) {
+		done.Failures = append(done.Failures, events.Failure{Resource: f.Resource, Code: f.Code, Whose: string(f.Whose), Text: f.Text, Fix: f.Fix})
 	}
 	for _, text := range path.Blocked {
 		done.Failures = append(done.Failures, events.Failure{Resource: "path", Code: "NoWay", Whose: string(plan.Users), Text: text})

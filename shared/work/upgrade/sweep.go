@@ -31,6 +31,8 @@ const (
 	// rechecked is how often it is looked whether maintenance is due: new releases come once in days. Each takes some ten calls
 	// of EKS's API.
 	rechecked = 6 * time.Hour
+	// ringHold is how long one cluster may keep the others of its ring from beginning: some reads and a write.
+	ringHold = 30 * time.Second
 	// checking begins the run id of messages that ask whether maintenance is due.
 	checking = "check "
 )
@@ -52,7 +54,10 @@ func (w *Work) sweep(ctx context.Context, d handler.Delivery) handler.Outcome {
 	if failed == nil {
 		failed = err
 	}
-	checks, err := w.askAll(ctx, seen, d.Event.ID)
+	checks := 0
+	if err == nil { // one that could not be read may be the one that halts its ring
+		checks, err = w.askAll(ctx, seen, d.Event.ID)
+	}
 	if failed == nil {
 		failed = err
 	}
@@ -229,6 +234,15 @@ func (v *visit) check(ctx context.Context) handler.Outcome {
 		}
 		return v.nothing(ctx, "no maintenance is due on cluster "+v.id.String())
 	}
+	// Many of a ring may be asked at the same time, and each is to see who has begun.
+	ring, err := v.Ledger.Acquire(ctx, "ring#"+v.policy.Ring, v.NewID(), ringHold)
+	if fault.Is(err, fault.Blocked) {
+		return handler.Later(busy, &v.cont)
+	}
+	if err != nil {
+		return handler.Failed(err)
+	}
+	defer v.release(ctx, ring)
 	if room, err := v.room(ctx); err != nil || !room {
 		next = v.stored
 		next.CheckedAt = now.Add(crowded - rechecked)
