@@ -116,6 +116,13 @@ func (l *look) make(c check) Finding {
 		}
 		return f
 	}
+	if out.unknown != "" { // what was found does not hide what could not be seen
+		i := item{object: "not known", note: out.unknown, severity: c.severity}
+		if c.optional {
+			i.severity = Warn
+		}
+		out.items = append(out.items, i)
+	}
 	l.judge(&f, out)
 	return f
 }
