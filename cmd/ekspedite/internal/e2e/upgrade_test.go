@@ -316,5 +316,8 @@ var rareUpgrade = map[string]string{
 	"TagMachines ec2:CreateTags":                                 "as above",
 	"ChangeSelfManagedGroups autoscaling:UpdateAutoScalingGroup": "self-managed groups: TestGrants of package work/upgrade",
 	"ChangeSelfManagedGroups autoscaling:CreateOrUpdateTags":     "as above",
+	"UpgradeControlPlanes eks:CreateCertificateAuthority":        "authorities that end soon: TestAuthorityRenewed of package work/upgrade, under this role",
+	"UpgradeControlPlanes eks:ActivateCertificateAuthority":      "as above",
+	"UpgradeControlPlanes eks:DeleteCertificateAuthority":        "authorities that have failed: the tests of package decide/upgrade",
 	"ChangeLaunchTemplates ec2:CreateLaunchTemplateVersion":      "as above",
 }
