@@ -40,11 +40,16 @@ func newApp(root, outdir string, code stacks.Code, synthesizer awscdk.IReusableS
 }
 
 // dropMetadata keeps cdk-nag's suppressions out of the templates, where they are a quarter of the text. They stand,
-// with their reasons, beside the constructs, and cdk-nag finds them all the same.
+// with their reasons, beside the constructs, and cdk-nag finds them all the same. What tells cfn-lint something stays: it reads
+// nothing but templates.
 func dropMetadata(app awscdk.App) {
 	for _, construct := range *app.Node().FindAll(constructs.ConstructOrder_PREORDER) {
 		if resource, ok := construct.(awscdk.CfnResource); ok {
-			resource.AddDeletionOverride(jsii.String("Metadata"))
+			drop := "Metadata"
+			if resource.GetMetadata(jsii.String("cfn-lint")) != nil {
+				drop = "Metadata.cdk_nag"
+			}
+			resource.AddDeletionOverride(jsii.String(drop))
 		}
 	}
 }

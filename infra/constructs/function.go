@@ -122,14 +122,18 @@ func (f *Function) AllowApart(name, condition string, grants ...Grant) {
 		Roles:       &[]awsiam.IRole{f.Role},
 	})
 	f.name(policy, name)
+	resource := policy.Node().DefaultChild().(awscdk.CfnResource)
 	for _, grant := range grants {
 		policy.AddStatements(grant.statement())
 		if grant.Wide != "" {
 			cdknag.NagSuppressions_AddResourceSuppressions(policy, &[]*cdknag.NagPackSuppression{grant.suppression()}, jsii.Bool(false))
 		}
+		if grant.Unlisted != "" {
+			resource.AddMetadata(jsii.String("cfn-lint"), map[string]any{"config": map[string]any{"ignore_checks": []string{"W3037"}}, "reason": grant.Unlisted})
+		}
 	}
 	if condition != "" {
-		policy.Node().DefaultChild().(awscdk.CfnResource).AddOverride(jsii.String("Condition"), jsii.String(condition))
+		resource.AddOverride(jsii.String("Condition"), jsii.String(condition))
 	}
 }
 

@@ -25,6 +25,9 @@ type Grant struct {
 	// When are conditions, by operator and then by key. A value is a string, a list of them, filled in like Resources, or a
 	// function of CloudFormation.
 	When map[string]map[string]any
+	// Unlisted says why cfn-lint's list of actions lacks one of these. It then checks no action of the whole policy; that each is
+	// spelt right, the embedded cloud's IAM shows, which denies what is not granted.
+	Unlisted string
 	// Never turns the grant round: what it names is denied whatever else allows it.
 	Never bool
 }

@@ -15,6 +15,9 @@ func allowUpgrade(w *constructs.Worker, ledger Ledger) {
 	w.AllowApart("Moves", "", moveGrants()...)
 }
 
+// authorities is why the actions on certificate authorities are in no list yet.
+const authorities = "EKS has had certificate authorities since August 2026."
+
 // readinessGrants are what it takes to know how a cluster stands, and whether it may be upgraded.
 func readinessGrants() []constructs.Grant {
 	const noARN = "These calls have no resources to name."
@@ -35,6 +38,7 @@ func readinessGrants() []constructs.Grant {
 			"CertificateAuthority", "IdentityProviderConfig", "PodIdentityAssociation")...),
 		Resources: append([]string{anywhere("eks", "cluster/*")}, inClusters...),
 		Wide:      anyCluster,
+		Unlisted:  authorities,
 	}, {
 		Sid: "SeeNetworksAndMachines",
 		Actions: prefixed("ec2:Describe", "Images", "Instances", "InstanceTypes", "KeyPairs", "LaunchTemplates", "LaunchTemplateVersions", "SecurityGroups",
@@ -83,6 +87,7 @@ func upgradeGrants() []constructs.Grant {
 		Actions:   prefixed("eks:", "UpdateClusterVersion", "CreateCertificateAuthority", "ActivateCertificateAuthority", "DeleteCertificateAuthority"),
 		Resources: []string{anywhere("eks", "cluster/*")},
 		Wide:      oursOnly,
+		Unlisted:  authorities,
 		When:      ours,
 	}, {
 		Sid:       "RefreshInsights", // they are a day old otherwise

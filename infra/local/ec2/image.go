@@ -200,7 +200,7 @@ func (s *Service) NewestImages() []Image {
 	return slices.Clone(imagesOf(s.newest()))
 }
 
-// NewestImage is FindImage for now.
+// NewestImage is the image of an AMI type and a Kubernetes minor that AWS recommends at this moment.
 func (s *Service) NewestImage(amiType, minor string) (Image, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
