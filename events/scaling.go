@@ -18,6 +18,8 @@ const (
 	ScalingSourceWebhook = "webhook" // the doorbell in the cluster
 	ScalingSourceLogs    = "logs"    // the scheduler's log
 	ScalingSourceCLI     = "cli"     // somebody
+	// ScalingSourceInterruption is the interruption function: pods are about to lose their node.
+	ScalingSourceInterruption = "interruption"
 )
 
 // ScalingRequested says that a cluster's nodes may not be what its pods need: a look is due. It is a hint and carries

@@ -73,6 +73,7 @@ func observed(ctx context.Context, d *deployment.Deployment, l *ledger.Ledger, i
 	o, err = observe.Scaling{
 		Kubernetes: client, Groups: awscloud.NewNodeGroups(cfg, time.Now),
 		Market: observe.NewMarket(awscloud.NewMarket(cfg, time.Now), lookedUp{l}, id.Region, time.Now),
+		Reclaims: l,
 	}.Cluster(ctx, id, memory)
 	if fault.Is(err, fault.Denied) {
 		err = fmt.Errorf("%w\na plan needs to read what is there: your credentials need an access entry of the cluster with AmazonEKSAdminViewPolicy (or use --kubeconfig), and the Describe and List actions of ec2, eks, autoscaling and pricing", err)

@@ -82,6 +82,13 @@ func (i Instance) Gone() bool {
 	return i.State == "terminated" || i.State == "shutting-down" || i.State == "stopped"
 }
 
+// TaintInterruption is on nodes that are drained. Its value is the cause, as package events calls it: CauseRemoval for a node that
+// is given up or replaced by choice, whose pods have been thought of.
+const (
+	TaintInterruption = "ekspedite.dev/interruption"
+	CauseRemoval      = "NodeRemovalRequested"
+)
+
 // Taint of a node.
 type Taint struct {
 	Key    string `json:"key"`

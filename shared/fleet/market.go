@@ -40,6 +40,13 @@ type Offering struct {
 	Price float64 `json:"price"` // USD an hour; an offering whose price nobody knows is left out
 }
 
+// Reclaim says that EC2 took spot machines of a type in a zone back: there will be none to have there for a while.
+type Reclaim struct {
+	Type string    `json:"type"`
+	Zone string    `json:"zone"`
+	At   time.Time `json:"at"` // of the latest warning
+}
+
 // Capacity types, as the label eks.amazonaws.com/capacityType has them.
 const (
 	OnDemand = "ON_DEMAND"

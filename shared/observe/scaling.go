@@ -31,6 +31,11 @@ type Markets interface {
 	Market(ctx context.Context) (fleet.Market, error)
 }
 
+// Reclaims reads which spot machines EC2 has taken back in a Region.
+type Reclaims interface {
+	Reclaims(ctx context.Context, region string) ([]fleet.Reclaim, error)
+}
+
 // Scaling reads all that decide/scaling wants to know of one cluster. It is as good from a command line as in a function:
 //
 //	observe.Scaling{Kubernetes: kubeClient, Groups: awscloud.NewNodeGroups(cfg, time.Now), Market: observe.NewMarket(awscloud.NewMarket(cfg, time.Now), nil, region, time.Now)}
@@ -38,6 +43,7 @@ type Scaling struct {
 	Kubernetes Workloads
 	Groups     NodeGroups
 	Market     Markets
+	Reclaims   Reclaims // nil: nobody remembers
 }
 
 // Parts of an observation, as Observation.Incomplete names them.
@@ -47,6 +53,7 @@ const (
 	PartGroups    = "groups"
 	PartInstances = "instances"
 	PartMarket    = "market"
+	PartReclaims  = "reclaims"
 )
 
 // Cluster observes one cluster. All reads run at once, for somebody's pods are waiting. What could not be read is named in
@@ -65,6 +72,12 @@ func (s Scaling) Cluster(ctx context.Context, id fleet.ClusterID, memory scaling
 		{PartGroups, true, func() (err error) { o.Groups, err = s.Groups.Groups(ctx, id.Name); return err }},
 		{PartInstances, true, func() (err error) { o.Instances, err = s.Groups.Instances(ctx, id.Name); return err }},
 		{PartMarket, false, func() (err error) { o.Market, err = s.Market.Market(ctx); return err }},
+		{PartReclaims, false, func() (err error) {
+			if s.Reclaims != nil {
+				o.Reclaims, err = s.Reclaims.Reclaims(ctx, id.Region)
+			}
+			return err
+		}},
 	}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup

@@ -35,6 +35,9 @@ func (r region) Groups(_ context.Context, cluster string) ([]scaling.Group, erro
 func (r region) Market(context.Context) (fleet.Market, error) {
 	return fleet.Market{Region: "r"}, r.read(PartMarket)
 }
+func (r region) Reclaims(_ context.Context, region string) ([]fleet.Reclaim, error) {
+	return []fleet.Reclaim{{Zone: "of " + region}}, r.read(PartReclaims)
+}
 func (r region) Instances(context.Context, string) ([]fleet.Instance, error) {
 	pool := func(name string) map[string]string { return map[string]string{fleet.TagPool: name} }
 	inGroup := pool("p")
@@ -48,7 +51,7 @@ func (r region) Instances(context.Context, string) ([]fleet.Instance, error) {
 
 func TestAClusterIsObservedWhole(t *testing.T) {
 	id, memory := fleet.ClusterID{Region: "r", Name: "demo"}, scaling.Memory{Orders: []scaling.Order{{Group: "g"}}}
-	o, err := Scaling{region{}, region{}, region{}}.Cluster(t.Context(), id, memory)
+	o, err := Scaling{region{}, region{}, region{}, region{}}.Cluster(t.Context(), id, memory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,15 +68,15 @@ func TestAClusterIsObservedWhole(t *testing.T) {
 		t.Errorf("%+v, want\n%+v", o.Groups, want)
 	}
 	if o.Cluster != id || o.Version != "1.36" || len(o.Nodes) != 1 || len(o.Pods) != 1 || len(o.Daemons) != 1 || len(o.Budgets) != 1 || len(o.Instances) != 6 || o.Market.Region != "r" ||
-		len(o.Memory.Orders) != 1 || !reflect.DeepEqual(o.Incomplete, map[string]string{"daemons": "half"}) {
+		len(o.Memory.Orders) != 1 || len(o.Reclaims) != 1 || o.Reclaims[0].Zone != "of r" || !reflect.DeepEqual(o.Incomplete, map[string]string{"daemons": "half"}) {
 		t.Errorf("%+v", o)
 	}
 }
 
 func TestWhatCannotBeReadIsNamed(t *testing.T) {
-	for part, needed := range map[string]bool{PartPods: true, PartNodes: true, PartGroups: true, PartInstances: true, PartMarket: false} {
+	for part, needed := range map[string]bool{PartPods: true, PartNodes: true, PartGroups: true, PartInstances: true, PartMarket: false, PartReclaims: false} {
 		r := region{part}
-		o, err := Scaling{r, r, r}.Cluster(t.Context(), fleet.ClusterID{Region: "r", Name: "demo"}, scaling.Memory{})
+		o, err := Scaling{r, r, r, r}.Cluster(t.Context(), fleet.ClusterID{Region: "r", Name: "demo"}, scaling.Memory{})
 		if (err != nil) != needed || needed && (!fault.Is(err, fault.Throttled) || !strings.Contains(err.Error(), "cluster r/demo: reading its "+part)) {
 			t.Errorf("%s: %v", part, err)
 		}

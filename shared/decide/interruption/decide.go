@@ -12,7 +12,7 @@ import (
 // What a node gets when it is cordoned. The taint keeps off pods that tolerate "unschedulable"; the label takes the node
 // out of load balancers that the cloud controller manages.
 const (
-	TaintKey      = "ekspedite.dev/interruption"
+	TaintKey      = fleet.TaintInterruption
 	LBLabel       = "node.kubernetes.io/exclude-from-external-load-balancers"
 	LBLabelValue  = "ekspedite" // so that only our own is ever removed
 	AnnotationRun = "ekspedite.dev/run"

@@ -86,7 +86,10 @@ func (s *scene) conclude(a answer) {
 // reason is the plan in a sentence.
 func (s *scene) reason() string {
 	e := s.d.Explanation
-	parts := []string{count(s.pending, "pod waits", "pods wait")}
+	parts := []string{count(s.pending-s.homeless, "pod waits", "pods wait")}
+	if s.homeless > 0 {
+		parts = append(parts, count(s.homeless, "pod loses its node", "pods lose their nodes"))
+	}
 	on := 0
 	for _, where := range e.Placed {
 		if !strings.HasPrefix(where, "new/") {

@@ -36,6 +36,7 @@ type scene struct {
 
 	waiting  []fleet.Pod // what is to be placed: pending pods, then placeholders
 	pending  int         // how many of them are pods
+	homeless int         // and how many of these are on nodes that are being interrupted
 	left     []LeftPod
 	asPacked map[*node]packing.Node
 

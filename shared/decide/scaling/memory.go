@@ -27,6 +27,7 @@ func (s *scene) remember() {
 	for _, g := range s.groups {
 		s.memory = s.memory.Learn(s.now, g.Group, s.p.Launch)
 	}
+	s.memory = s.memory.learnReclaims(s.now, s.o.Reclaims, s.p.Launch)
 	s.forget()
 }
 

@@ -22,6 +22,7 @@ type Observation struct {
 	Instances []fleet.Instance // the cluster's machines, by their tags; those without a node may be on their way
 	Groups    []Group
 	Market    fleet.Market
+	Reclaims  []fleet.Reclaim // spot machines that EC2 has taken back in the Region, from whomever
 	Memory    Memory
 	// Incomplete says why parts could not be read, by part. Without nodes, pods or groups nothing is decided; without the
 	// market groups are not created.

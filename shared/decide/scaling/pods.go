@@ -33,12 +33,41 @@ func (s *scene) readPods() {
 			s.waiting = append(s.waiting, p)
 		}
 	}
+	s.readHomeless()
 	slices.SortFunc(s.waiting, func(a, b fleet.Pod) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	s.shareOut()
 	s.pending = len(s.waiting)
 	s.waiting = append(s.waiting, s.headroom()...)
+}
+
+// readHomeless adds the pods of nodes that are being interrupted: each will be made again, and wait. Its node is ordered now and not
+// when it has been evicted. They are taken off their old nodes, for a pod is not in its own way.
+func (s *scene) readHomeless() {
+	for _, n := range s.nodes {
+		if !interrupted(n) {
+			continue
+		}
+		n.pods = slices.DeleteFunc(slices.Clone(n.pods), func(p fleet.Pod) bool {
+			again := !p.Deleting && !p.Mirror && p.Demand != nil && p.Owner.Name != "" && p.Owner.Kind != "DaemonSet" &&
+				(p.Scheduler == "" || p.Scheduler == defaultScheduler) && !s.expendable(p)
+			if again {
+				p.Node = ""
+				s.waiting = append(s.waiting, p)
+				s.homeless++
+			}
+			return again
+		})
+	}
+}
+
+// interrupted tells whether a node is being drained for another reason than that somebody gives it up: of such nodes it was known
+// before that their pods have room elsewhere.
+func interrupted(n *node) bool {
+	return !n.going && slices.ContainsFunc(n.Taints, func(t fleet.Taint) bool {
+		return t.Key == fleet.TaintInterruption && t.Value != fleet.CauseRemoval
+	})
 }
 
 func (s *scene) leave(p fleet.Pod, refused, reason string) {

@@ -65,10 +65,29 @@ func (m Memory) Learn(now time.Time, g Group, l fleet.LaunchPolicy) Memory {
 			}
 		}
 	}
+	m.sortShortages()
+	return m
+}
+
+// codeReclaimed is ours: no launch has failed, but EC2 wants its spot machines of that offering back.
+const codeReclaimed = "SpotReclaimed"
+
+// learnReclaims is the memory with the offerings that EC2 takes back: what it wants from one cluster it will not give to another.
+func (m Memory) learnReclaims(now time.Time, reclaims []fleet.Reclaim, l fleet.LaunchPolicy) Memory {
+	m.Shortages = slices.Clone(m.Shortages)
+	for _, r := range reclaims {
+		if now.Sub(r.At) <= l.ShortAtMost {
+			m.blame(Shortage{Type: r.Type, Zone: r.Zone, Spot: true}, GroupTrouble{At: r.At, Code: codeReclaimed}, l)
+		}
+	}
+	m.sortShortages()
+	return m
+}
+
+func (m *Memory) sortShortages() {
 	slices.SortFunc(m.Shortages, func(a, b Shortage) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Zone, b.Zone), cmp.Compare(fmt.Sprint(a.Spot), fmt.Sprint(b.Spot)), cmp.Compare(a.Group, b.Group))
 	})
-	return m
 }
 
 // blame remembers one failure of one offering.

@@ -72,6 +72,8 @@ type Work struct {
 	NewID    func() string
 	Now      func() time.Time
 	Metrics  *obs.Metrics
+
+	called calls // of the planner
 }
 
 // Handle is a handler.Work.
@@ -269,6 +271,7 @@ const conflictTries = 4
 
 // carryOut observes, decides and applies. The cordon waits for no lease; the pods do.
 func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (plan.Plan, error) {
+	defer r.reclaimed(ctx, inst)()
 	var policy fleet.Policy
 	var policyErr error
 	var read sync.WaitGroup
@@ -295,6 +298,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if fault.Is(err, fault.Conflict) && try < conflictTries {
 			continue // the node was changed under us: look again at once
 		}
+		r.callPlanner(policy.Scaling)
 		return p, err
 	}
 }

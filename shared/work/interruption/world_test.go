@@ -95,7 +95,7 @@ type lifeKey struct{}
 func newWorld() *world {
 	w := &world{
 		region: region,
-		instance: &fleet.Instance{ID: machine, State: "running", Spot: true, PrivateDNSName: hostname,
+		instance: &fleet.Instance{ID: machine, State: "running", Spot: true, Type: "m5.large", Zone: "us-east-1a", PrivateDNSName: hostname,
 			Tags: map[string]string{fleet.TagEKSCluster: cluster}},
 		group: fleet.ScalingGroup{Name: group, LifecycleState: "InService"},
 		node: &fleet.Node{Name: hostname, UID: "node-1", ProviderID: "aws:///us-east-1a/" + machine, ResourceVersion: "1", Ready: true,

@@ -187,7 +187,7 @@ func (v *visit) decide(ctx context.Context) (scaling.Decision, error) {
 	}
 	counted, calls := obs.CountCalls(ctx)
 	v.began = v.Now()
-	o, err := observe.Scaling{Kubernetes: client, Groups: v.reach.Groups, Market: v.reach.Market}.Cluster(counted, v.id, v.before)
+	o, err := observe.Scaling{Kubernetes: client, Groups: v.reach.Groups, Market: v.reach.Market, Reclaims: v.Ledger}.Cluster(counted, v.id, v.before)
 	if err != nil {
 		return scaling.Decision{}, err
 	}

@@ -56,17 +56,11 @@ func cloud(t *testing.T, injected faults.Config, edit ...func(*local.Options)) *
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(data) })
-	logPath := filepath.Join(data, "cloud.log")
-	logFile, err := os.Create(logPath)
+	logFile, err := os.Create(filepath.Join(data, "cloud.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		logFile.Close()
-		if t.Failed() {
-			show(t, logPath)
-		}
-	})
+	t.Cleanup(func() { logFile.Close() })
 	options := local.Options{
 		Seed: 1, Faults: &injected, TemplateDir: filepath.Join(root, "infra", "template"), BinDir: bin, DataDir: data,
 		KubernetesBinary: func(ctx context.Context) (string, error) { return controlplane.Binary(ctx, root, os.Stderr) },
@@ -81,24 +75,40 @@ func cloud(t *testing.T, injected faults.Config, edit ...func(*local.Options)) *
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, g := range []string{"ClusterLogGroup", "DoorbellLogGroup", "InterruptionLogGroup", "PipelineLogGroup", "ScalingLogGroup", "UpgradeLogGroup"} {
-				if r, ok := c.Stack.Find(g); ok {
-					lines := c.Logs.Lines(r.Ref)
-					t.Logf("%s:\n%s", g, strings.Join(lines[max(0, len(lines)-60):], "\n"))
-				}
-			}
+			keepLogs(t, c, logFile.Name())
 		}
 		c.Close()
 	})
 	return c
 }
 
-// show logs the end of a file.
-func show(t *testing.T, path string) {
-	text, err := os.ReadFile(path)
+// keepLogs leaves the logs of a failed test behind, and shows only what warns: what has failed must not be buried in them.
+func keepLogs(t *testing.T, c *local.Cloud, cloudLog string) {
+	kept, err := os.MkdirTemp("", "ekspedite-e2e-"+strings.ReplaceAll(t.Name(), "/", "-")+"-")
 	if err != nil {
+		t.Log(err)
 		return
 	}
-	const tail = 16 << 10
-	t.Logf("%s:\n%s", path, text[max(0, len(text)-tail):])
+	keep := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(kept, name+".log"), []byte(text), 0o600); err != nil {
+			t.Log(err)
+		}
+	}
+	if text, err := os.ReadFile(cloudLog); err == nil {
+		keep("cloud", string(text))
+	}
+	var warnings []string
+	for _, g := range c.Stack.Resources {
+		if !strings.HasSuffix(g.LogicalID, "LogGroup") {
+			continue
+		}
+		lines := c.Logs.Lines(g.Ref)
+		keep(g.LogicalID, strings.Join(lines, "\n"))
+		for _, line := range lines {
+			if strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+				warnings = append(warnings, line[:min(len(line), 400)])
+			}
+		}
+	}
+	t.Logf("the logs are in %s; the functions' last warnings:\n%s", kept, strings.Join(warnings[max(0, len(warnings)-10):], "\n"))
 }
