@@ -3,18 +3,11 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"io"
-	mrand "math/rand/v2"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/ekspedite/ekspedite/cmd/ekspedite/internal/scene"
 	"github.com/ekspedite/ekspedite/events"
@@ -58,113 +51,6 @@ func served(app, group string, replicas int) []string {
 	}
 }
 
-// customer asks a Service again and again as somebody behind kube-proxy does: a request goes to one of the ready endpoints that
-// the API server has told last, and fails if there is none, or if its pod is gone.
-type customer struct {
-	mu               sync.Mutex
-	requests, failed int
-	why              []string
-}
-
-func (c *customer) run(ctx context.Context, o *onlooker, v *scene.View, app string) {
-	var endpoints []string // pods' UIDs
-	for tick := 0; ctx.Err() == nil; tick++ {
-		if tick%2 == 0 {
-			if found, err := o.readyEndpoints(ctx, app); err == nil { // else the last ones, as kube-proxy does
-				endpoints = found
-			}
-		}
-		why := "no ready endpoint"
-		if len(endpoints) > 0 {
-			uid := endpoints[mrand.IntN(len(endpoints))]
-			if why = "pod " + uid + " is gone"; v.HasPod(uid) {
-				why = ""
-			}
-		}
-		c.mu.Lock()
-		if c.requests++; why != "" {
-			c.failed, c.why = c.failed+1, append(c.why, app+" at "+time.Now().Format(time.TimeOnly)+": "+why)
-		}
-		c.mu.Unlock()
-		select {
-		case <-ctx.Done():
-		case <-time.After(40 * time.Millisecond):
-		}
-	}
-}
-
-// onlooker talks to the API server as an administrator does with kubectl.
-type onlooker struct {
-	base string
-	http *http.Client
-}
-
-func newOnlooker(t *testing.T, c *local.Cloud, cluster string) *onlooker {
-	t.Helper()
-	for _, info := range c.EKS.Clusters() {
-		if info.Name != cluster {
-			continue
-		}
-		cfg, err := clientcmd.BuildConfigFromFlags("", info.AdminKubeconfig)
-		if err != nil {
-			t.Fatal(err)
-		}
-		client, err := rest.HTTPClientFor(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		client.Timeout = 5 * time.Second
-		return &onlooker{cfg.Host, client}
-	}
-	t.Fatalf("no cluster %s", cluster)
-	return nil
-}
-
-func (o *onlooker) do(ctx context.Context, method, path, body string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, o.base+path, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := o.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
-	}
-	return text, err
-}
-
-// readyEndpoints are the UIDs of the pods that a Service sends requests to.
-func (o *onlooker) readyEndpoints(ctx context.Context, service string) (uids []string, err error) {
-	text, err := o.do(ctx, http.MethodGet, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name="+service, "")
-	if err != nil {
-		return nil, err
-	}
-	var list struct {
-		Items []struct {
-			Endpoints []struct {
-				Conditions struct{ Ready bool }
-				TargetRef  struct{ UID string }
-			}
-		}
-	}
-	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, err
-	}
-	for _, slice := range list.Items {
-		for _, e := range slice.Endpoints {
-			if e.Conditions.Ready {
-				uids = append(uids, e.TargetRef.UID)
-			}
-		}
-	}
-	return uids, nil
-}
-
 // TestUpgrade takes a cluster under load over two minors, its nodes by both ways, and back over one: the function's own binary
 // and permissions, a control plane that really changes its version, real evictions. No request of a customer fails, no budget is
 // broken, nothing is denied.
@@ -185,7 +71,7 @@ func TestUpgrade(t *testing.T) {
 			}
 		}
 		service := fmt.Sprintf(`{"metadata":{"name":%[1]q},"spec":{"selector":{"app":%[1]q},"ports":[{"port":80}]}}`, app)
-		if _, err := people.do(t.Context(), http.MethodPost, "/api/v1/namespaces/default/services", service); err != nil {
+		if err := people.create(t.Context(), "/api/v1/namespaces/default/services", service); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,15 +82,6 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	wait("all pods", func() bool { return v.ReadyPods("web") == 6 && v.ReadyPods("api") == 4 })
-	for app := range replicas {
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-			if found, err := people.readyEndpoints(t.Context(), app); err == nil && len(found) == replicas[app] {
-				break
-			} else if time.Now().After(deadline) {
-				t.Fatalf("the endpoints of %s: %v, %v", app, found, err)
-			}
-		}
-	}
 	fewest := map[string]int{"web": 6, "api": 4}
 	v.Observe(func(bool, fleet.Pod, fleet.Pod) {
 		for app := range replicas {
@@ -216,7 +93,13 @@ func TestUpgrade(t *testing.T) {
 	var asks customer
 	var wg sync.WaitGroup
 	for app := range replicas {
-		wg.Go(func() { asks.run(customers, people, v, app) })
+		of := people.follow(customers, app)
+		for deadline := time.Now().Add(time.Minute); len(of.ready()) != replicas[app]; time.Sleep(100 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the endpoints of %s: %v", app, of.ready())
+			}
+		}
+		wg.Go(func() { asks.run(customers, of, v) })
 	}
 	request := func(payload events.OwnPayload, what, outcome string, patience time.Duration) events.RunFinished {
 		t.Helper()
