@@ -45,7 +45,7 @@ func (s *scene) backToBlue() {
 	blues = slices.DeleteFunc(blues, func(g Group) bool { return g.Status == "DELETING" })
 	switch {
 	case len(blues) == 0:
-		s.blocked("the old node group is gone: a step back to its version makes it anew")
+		s.gone = true
 	case green == nil:
 		s.shift(blues[0], nil)
 	default:

@@ -116,6 +116,8 @@ type Decision struct {
 	Memory Memory
 	// Done: all nodes have moved, and the old group is gone.
 	Done bool
+	// Gone: the move cannot be taken back any more, for it was over. A step to the old version makes the group anew.
+	Gone bool
 	// Blocked says why the move does not go on, in sentences with names. What can move has moved. It goes on by itself if
 	// that changes, but for drains that came back too often: those wait for Retry.
 	Blocked []string

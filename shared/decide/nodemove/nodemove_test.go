@@ -221,3 +221,15 @@ func TestLeave(t *testing.T) {
 		t.Errorf("%s", d.Plan)
 	}
 }
+
+// TestNothingIsTakenBackOfWhatIsOver: the old group is gone when the run turns back; a step of its own brings the nodes back.
+func TestNothingIsTakenBackOfWhatIsOver(t *testing.T) {
+	green := blue()
+	green.Name, green.StandsFor = nodemove.GreenName("web", step()), "web"
+	green.Described.Props = maps.Clone(green.Described.Props)
+	green.Described.Props["nodegroupName"] = green.Name
+	d := nodemove.Undo(time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), input(green))
+	if !d.Gone || d.Done || len(d.Blocked) > 0 || !d.Plan.Empty() {
+		t.Errorf("gone %t, done %t, blocked %v: %s", d.Gone, d.Done, d.Blocked, d.Plan)
+	}
+}

@@ -70,6 +70,7 @@ type scene struct {
 	memory Memory
 	plan   plan.Plan
 	done   bool
+	gone   bool     // what a move would be taken back to
 	why    []string // blocked
 	wait   time.Duration
 	phase  string // what is waited for
@@ -205,8 +206,10 @@ func (s *scene) nodes(group string) (out []Node) {
 }
 
 func (s *scene) decision() Decision {
-	d := Decision{Plan: s.plan, Memory: s.memory, Done: s.done, Blocked: s.why}
+	d := Decision{Plan: s.plan, Memory: s.memory, Done: s.done, Gone: s.gone, Blocked: s.why}
 	switch {
+	case s.gone:
+		d.Plan.Reason = "the old node group is gone: a step back to its version makes it anew"
 	case s.done:
 		d.Plan.Reason = "all nodes have moved"
 	case len(s.why) > 0:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/shared/fleet"
+	"github.com/ekspedite/ekspedite/shared/plan"
 )
 
 func TestWholeWay(t *testing.T) {
@@ -82,5 +83,51 @@ func TestOutsideWindows(t *testing.T) {
 		if h := x.Begun.Hour(); h < 22 && h > 0 {
 			t.Errorf("%s began at %s", x.Step.ID, x.Begun)
 		}
+	}
+}
+
+// TestALostCallIsNotMadeOutsideTheWindow: nobody knows whether it was begun; if it was not, it would begin there.
+func TestALostCallIsNotMadeOutsideTheWindow(t *testing.T) {
+	w := newWorld(t)
+	w.request.Now = false
+	cron, err := fleet.ParseCron("0 22 * * *")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cal.Windows = []fleet.MaintenanceWindow{{Name: "nights", Recurrence: fleet.Recurrence{Cron: cron}, For: 3 * time.Hour}}
+	over := noon.Add(14 * time.Hour)
+	w.fail = func(int, plan.Call) (class, update string) {
+		if w.now.Before(over) {
+			return "Transient", "no route to host"
+		}
+		return "", ""
+	}
+	if d := w.run(); d.Outcome != OutcomeUpgraded {
+		t.Fatalf("%s: %s\n%s", d.Outcome, d.Phase, w.told())
+	}
+	for _, c := range w.calls {
+		if h := c[:2]; h != "22" && h != "23" && h != "00" {
+			t.Errorf("outside the window: %s", c)
+		}
+	}
+}
+
+// TestWhatFailsOnTheWayThereHoldsNoWayBack: an update that was begun before the run turned fails after it.
+func TestWhatFailsOnTheWayThereHoldsNoWayBack(t *testing.T) {
+	w := newWorld(t)
+	w.request.To, w.policy.Bake = 35, 0
+	group := func() bool {
+		return len(w.memory.Doing) > 0 && w.memory.Doing[0].Update != "" && strings.HasPrefix(w.memory.Doing[0].Step.ID, "nodegroup/")
+	}
+	w.fail = func(_ int, c plan.Call) (class, update string) {
+		if c.API == "eks:UpdateNodegroupVersion" && w.memory.Back == nil {
+			return "", "AccessDenied: the node role was refused"
+		}
+		return "", ""
+	}
+	w.until("a node group is being updated", group)
+	w.order(CommandRollback, "")
+	if d := w.run(); d.Outcome != OutcomeRolledBack || w.o.Version != 34 {
+		t.Fatalf("%s at %s: %s\n%s", d.Outcome, w.o.Version, d.Phase, w.told())
 	}
 }

@@ -63,9 +63,11 @@ func (d *decider) move(x *Doing) (over bool) {
 		d.again = busyLook // nodes that have gone are still seen for a while
 		return false
 	}
-	if next.Done {
+	if next.Done || next.Gone {
 		delete(d.m.Waits, "move/"+x.Step.ID)
 		switch {
+		case next.Gone:
+			d.tell(resource(x.Step), "Note", x.Step.ID+" was over when the run turned back: its nodes go back by a step of their own")
 		case d.m.Abort != "":
 			d.tell(resource(x.Step), "Left", x.Step.ID+": old and new nodes stay, and both work")
 		case x.Undo:

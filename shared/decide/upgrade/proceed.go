@@ -80,7 +80,7 @@ func (d *decider) next() (out []upgradepath.Step) {
 func (d *decider) repeat() {
 	var calls []plan.Action
 	for i, x := range d.m.Doing {
-		if x.Update != "" || x.Moves {
+		if x.Update != "" || x.Moves || d.closed(x) != "" {
 			continue
 		}
 		if d.waited("answer/"+x.Step.ID) > patience {
@@ -92,6 +92,17 @@ func (d *decider) repeat() {
 		calls = append(calls, call)
 	}
 	d.out.Add("repeat", calls...)
+}
+
+// closed says why a call whose answer was not heard may not be made again now, "" if it may: if it was never begun, it would begin.
+func (d *decider) closed(x Doing) string {
+	if d.m.Back != nil {
+		return ""
+	}
+	if v := d.in.Calendar.Start(d.now, time.Duration(float64(x.Step.Takes)*headroom), d.in.Request.Now); !v.OK {
+		return v.Why
+	}
+	return ""
 }
 
 // start begins a step.

@@ -55,8 +55,8 @@ func (d *decider) settled(x Doing) bool {
 			d.done(x)
 			return true
 		}
-		// A halted run repeats no call. What did not show in all that time was never begun.
-		return d.m.Halt != nil && d.waited("answer/"+s.ID) > unseen
+		// A halted run repeats no call, nor does one whose window has closed. What did not show in all that time was never begun.
+		return (d.m.Halt != nil || d.closed(x) != "") && d.waited("answer/"+s.ID) > unseen
 	}
 	u, known := d.in.Updates[x.Update]
 	switch {
@@ -70,6 +70,9 @@ func (d *decider) settled(x Doing) bool {
 		return true
 	case u.Status == "Successful" && !d.ahead(s.ID):
 		d.done(x)
+		return true
+	case u.Status != "InProgress" && d.m.Back != nil && !d.ahead(s.ID): // begun on the way there: what is there decides
+		d.tell(resource(s), "Note", fmt.Sprintf("%s ended as %s after the run had turned back: %s", s.ID, u.Status, strings.Join(u.Errors, "; ")))
 		return true
 	case u.Status == "Successful":
 		if d.waited("effect/"+s.ID) < unseen {
