@@ -83,9 +83,13 @@ func TestUpgrade(t *testing.T) {
 	}
 	wait("all pods", func() bool { return v.ReadyPods("web") == 6 && v.ReadyPods("api") == 4 })
 	fewest := map[string]int{"web": 6, "api": 4}
-	v.Observe(func(bool, fleet.Pod, fleet.Pod) {
+	v.Observe(func(deleted bool, before, after fleet.Pod) {
 		for app := range replicas {
-			fewest[app] = min(fewest[app], v.ReadyPods(app))
+			if n := v.ReadyPods(app); n < fewest[app] {
+				fewest[app] = n
+				t.Logf("%s: %d of %d pods of %s are ready: %s on %s (deleted %t, ready %t, deleting %t; before: ready %t, deleting %t)", time.Now().Format(time.StampMilli), n,
+					replicas[app], app, after.Name, after.Node, deleted, after.Ready, after.Deleting, before.Ready, before.Deleting)
+			}
 		}
 	}, nil)
 	customers, stop := context.WithCancel(t.Context())
