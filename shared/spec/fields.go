@@ -79,9 +79,9 @@ const oidcFields = `identityProviders
 
 var clusterFields = sync.OnceValue(func() field { return parseFields(field{}, eksctlFields, oidcFields) })
 
-var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields, scalingFields, upgradeFields) })
+var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields, scalingFields, upgradeFields, notificationFields) })
 
-var fleetFields = sync.OnceValue(func() field { return parseFields(field{}, fleetPolicyFields) })
+var fleetFields = sync.OnceValue(func() field { return parseFields(field{}, fleetPolicyFields, notificationFields) })
 
 // parseFields reads lists of fields, indented by two spaces below their parents.
 func parseFields(root field, texts ...string) field {
