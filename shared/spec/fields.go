@@ -16,8 +16,8 @@ import (
 //go:embed eksctl-fields.txt
 var eksctlFields string
 
-// policyFields are those of a ClusterPolicy, the ones that nothing reads yet included; those of scaling and upgrade stand with
-// what reads them.
+// policyFields are those of a ClusterPolicy, the ones that nothing reads yet included; those of scaling, upgrade and
+// notifications stand with what reads them.
 const policyFields = `apiVersion
 kind
 metadata
@@ -28,8 +28,6 @@ interruption
   rebalance
   replaceCapacity
   forceMargin
-notifications
-  *
 `
 
 // field is one field with those below it. A field "*" stands for any.
