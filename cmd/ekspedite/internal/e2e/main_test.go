@@ -25,7 +25,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, f := range []string{"cluster", "doorbell", "interruption", "pipeline", "scaling", "upgrade"} {
+	for _, f := range []string{"cluster", "doorbell", "interruption", "notify", "pipeline", "scaling", "upgrade"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", filepath.Join(dir, f, "bootstrap"), "./functions/"+f)
 		cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -81,7 +81,7 @@ func cloud(t *testing.T, injected faults.Config, edit ...func(*local.Options)) *
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, g := range []string{"ClusterLogGroup", "DoorbellLogGroup", "InterruptionLogGroup", "PipelineLogGroup", "ScalingLogGroup", "UpgradeLogGroup"} {
+			for _, g := range []string{"ClusterLogGroup", "DoorbellLogGroup", "InterruptionLogGroup", "NotifyLogGroup", "PipelineLogGroup", "ScalingLogGroup", "UpgradeLogGroup"} {
 				if r, ok := c.Stack.Find(g); ok {
 					lines := c.Logs.Lines(r.Ref)
 					t.Logf("%s:\n%s", g, strings.Join(lines[max(0, len(lines)-60):], "\n"))
