@@ -188,7 +188,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	rung.Allow(doorbellGrants(rung, props.Ledger, scaled)...)
 	allowCluster(applied, props.Ledger, props.Specs, *interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *staged.Role.RoleArn(),
 		*scheduler.RoleArn(), *scaled.Role.RoleArn(), *rung.Role.RoleArn(), *scalingScheduler.RoleArn(),
-		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn(), *approvals.RoleArn())
+		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn(), *approvals.RoleArn(), *told.Role.RoleArn())
 	staged.Allow(pipelineGrants(staged, props.Ledger, props.Specs, bus)...)
 	told.Allow(workerGrants(told, props.Ledger, bus)...)
 	told.Allow(notifyGrants()...)

@@ -67,7 +67,7 @@ func notifyGrants() []constructs.Grant {
 	return []constructs.Grant{{
 		Sid:       "PublishToTopics",
 		Actions:   []string{"sns:Publish"},
-		Resources: []string{anywhere("sns", fleet.TopicPrefix+"*")},
+		Resources: []string{"arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:" + fleet.TopicPrefix + "*"},
 		Wide:      "Policies name the topics; the function may use those that are called ekspedite-… and no others.",
 	}, {
 		Sid:       "ReadWebhooks",

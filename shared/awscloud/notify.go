@@ -85,4 +85,3 @@ func (s *Secrets) Secret(ctx context.Context, parameter string) (string, error) 
 	}
 	return strings.TrimSpace(deref(out.Parameter.Value)), nil
 }
-
