@@ -46,13 +46,10 @@ func (n Notice) key() Key { return Key{"notice#" + n.RunID, n.Moment + "#" + n.T
 func (l *Ledger) ClaimNotice(ctx context.Context, n Notice) (claimed Notice, ok bool, err error) {
 	n.State, n.At, n.Tries, n.Reason, n.version = NoticeSending, l.Now(), 1, "", 0
 	for range conflictTries {
-		err = l.putNotice(ctx, n)
-		if err == nil {
+		wrote := l.putNotice(ctx, n)
+		if wrote == nil {
 			n.version++
 			return n, true, nil
-		}
-		if !fault.Is(err, fault.Conflict) {
-			return n, false, err
 		}
 		was := n
 		version, err := l.read(ctx, n.key(), &was, "notification")
@@ -62,6 +59,8 @@ func (l *Ledger) ClaimNotice(ctx context.Context, n Notice) (claimed Notice, ok 
 		case version > 0 && was.By == n.By && was.State == NoticeSending: // ours: only the answer was lost
 			was.version = version
 			return was, true, nil
+		case !fault.Is(wrote, fault.Conflict):
+			return n, false, wrote
 		case version > 0 && was.State != NoticeRefused:
 			return was, false, nil
 		}

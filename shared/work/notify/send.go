@@ -25,6 +25,9 @@ const (
 	patience = 10 * time.Second
 	// claimsAtOnce is how many claims of one target are written at once.
 	claimsAtOnce = 32
+	// unsettled is how long after its claim a notification may still become a refused one: as long as an invocation lives, twice.
+	// One that is not settled then is lost, or has arrived: nobody knows.
+	unsettled = time.Minute
 	// enough is what has to be left of the invocation's time for a message to be begun with.
 	enough = fleet.NotifyTimeout + time.Second
 )
@@ -182,8 +185,11 @@ func (q *queue) claim(ctx context.Context, items []*item) (claimed []*item) {
 		}
 	})
 	for i, it := range items {
-		if ours[i] {
+		switch left := it.notice.At.Add(unsettled).Sub(q.Now()); {
+		case ours[i]:
 			claimed = append(claimed, it)
+		case it.notice.State == ledger.NoticeSending && left > 0: // somebody is at it, whom the target may yet refuse
+			q.later(items[i:i+1], max(left, time.Second))
 		}
 	}
 	return claimed
