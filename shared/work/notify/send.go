@@ -35,7 +35,7 @@ const (
 // item is one report for one target.
 type item struct {
 	report notify.Report
-	to     *results
+	to     []*results // of all deliveries that are about it: one that came twice in a batch is one
 	notice ledger.Notice
 }
 
@@ -44,26 +44,21 @@ type queue struct {
 	*Work
 	id     string
 	target fleet.NotificationTarget
-	items  []*item
+	items  map[string]*item
 	down   error // why it is not tried any more in this batch
 }
 
 func (q *queue) serve(ctx context.Context) {
-	byReport := map[string][]*item{}
-	var reports []notify.Report
+	reports := make([]notify.Report, 0, len(q.items))
 	for _, it := range q.items {
-		key := it.key()
-		if byReport[key] == nil { // delivered twice in one batch: it is one
-			reports = append(reports, it.report)
-		}
-		byReport[key] = append(byReport[key], it)
+		reports = append(reports, it.report)
 	}
 	messages := notify.Gather(reports)
 	granted, again, err := q.draw(ctx, len(messages))
 	for i, m := range messages {
 		var items []*item
 		for _, r := range m {
-			items = append(items, byReport[(&item{report: r}).key()]...)
+			items = append(items, q.items[key(r)])
 		}
 		switch {
 		case err != nil:
@@ -76,7 +71,17 @@ func (q *queue) serve(ctx context.Context) {
 	}
 }
 
-func (it *item) key() string { return string(it.report.Moment) + "#" + it.report.RunID }
+func key(r notify.Report) string { return string(r.Moment) + "#" + r.RunID }
+
+// add notes that a delivery is about a report.
+func (q *queue) add(r notify.Report, to *results) {
+	it := q.items[key(r)]
+	if it == nil {
+		it = &item{report: r}
+		q.items[key(r)] = it
+	}
+	it.to = append(it.to, to)
+}
 
 // draw takes messages out of the target's budget.
 func (q *queue) draw(ctx context.Context, n int) (granted int, again time.Duration, err error) {
@@ -86,13 +91,17 @@ func (q *queue) draw(ctx context.Context, n int) (granted int, again time.Durati
 
 func (q *queue) fail(items []*item, err error) {
 	for _, it := range items {
-		it.to.add(q.target.Name, err, 0)
+		for _, to := range it.to {
+			to.add(q.target.Name, err, 0)
+		}
 	}
 }
 
 func (q *queue) later(items []*item, after time.Duration) {
 	for _, it := range items {
-		it.to.add(q.target.Name, nil, after)
+		for _, to := range it.to {
+			to.add(q.target.Name, nil, after)
+		}
 	}
 }
 

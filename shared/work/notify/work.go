@@ -100,9 +100,9 @@ func (w *Work) Handle(ctx context.Context, list []handler.Delivery) []handler.Ou
 			}
 			id := identity(t)
 			if queues[id] == nil {
-				queues[id] = &queue{Work: w, id: id, target: t}
+				queues[id] = &queue{Work: w, id: id, target: t, items: map[string]*item{}}
 			}
-			queues[id].items = append(queues[id].items, &item{report: n.report, to: &results[i]})
+			queues[id].add(n.report, &results[i])
 		}
 	}
 	// Each target on its own: one that is slow or dead holds up no other.
