@@ -31,6 +31,9 @@ var doing = map[string]string{
 	"interruption": "Draining", "upgrade": "Upgrading", "cluster": "Changing", "scaling": "Scaling",
 }
 
+// kinds are what a run is that is over. A drain is told of by its node.
+var kinds = map[string]string{"upgrade": "upgrade of ", "scaling": "scaling of "}
+
 // words for outcomes that are not English by themselves.
 var words = map[string]string{
 	"PartiallyDrained": "only partly drained", "NodeRemoved": "removed", "NodeKept": "kept, it could not be removed", "RolledBack": "rolled back",
@@ -50,7 +53,7 @@ func (r Report) Title() string {
 		}
 		return title
 	}
-	title := r.subject() + ": " + cmp.Or(words[r.Outcome], r.Outcome)
+	title := kinds[r.Function] + r.subject() + ": " + cmp.Or(words[r.Outcome], r.Outcome)
 	if r.Trouble() {
 		return "Attention: " + title
 	}
@@ -68,10 +71,12 @@ func (r Report) facts() (out []fact) {
 		}
 	}
 	why := cmp.Or(causes[r.Cause], r.Cause)
-	if r.Reason != "" && why != "" {
-		why += " (" + r.Reason + ")"
+	if r.Moment == fleet.MomentStarted && r.Reason != "" {
+		why = strings.TrimPrefix(why+": "+r.Reason, ": ")
+	} else {
+		add("Result", r.Reason)
 	}
-	add("Why", cmp.Or(why, r.Reason))
+	add("Why", why)
 	if !r.Deadline.IsZero() {
 		add("Deadline", clock(r.Deadline)+", "+r.Deadline.Sub(r.StartedAt).Round(time.Second).String()+" after the start")
 	}
