@@ -43,10 +43,10 @@ var words = map[string]string{
 
 // Title is a report in one line.
 func (r Report) Title() string {
-	switch {
-	case r.Moment == fleet.MomentTest:
+	switch r.Moment {
+	case fleet.MomentTest:
 		return "Test: this is how ekspedite tells of " + r.subject()
-	case r.Moment == fleet.MomentStarted:
+	case fleet.MomentStarted:
 		title := cmp.Or(doing[r.Function], r.Function+":") + " " + r.subject()
 		if why := causes[r.Cause]; why != "" {
 			title += ": " + why

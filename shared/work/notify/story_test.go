@@ -197,13 +197,29 @@ func TestARefusal(t *testing.T) {
 			tries++
 			return &fault.Error{Class: fault.Transient, Op: "webhook", Err: fmt.Errorf("it answered 503 Service Unavailable")}
 		}
+		began := time.Now()
 		w.send(t, started("run-1", "blue"))
 		w.serve(t)
-		if w.accepted["a run-1 Started"] != 1 || tries != maxReceives {
-			t.Errorf("%v, tried %d times", w.accepted, tries)
+		if took := time.Since(began); w.accepted["a run-1 Started"] != 1 || tries < 50 || tries > 70 || took < 10*time.Minute || took > 12*time.Minute {
+			t.Errorf("%v, tried %d times in %s", w.accepted, tries, took)
 		}
 		if len(w.dlq) != 1 || !strings.Contains(w.dlq[0], "b: webhook: it answered 503") || strings.Contains(w.dlq[0], "a:") {
 			t.Errorf("%q", w.dlq)
+		}
+	})
+	story(t, func(t *testing.T, w *world) { // for five minutes
+		w.tell("blue", hook("b"))
+		began := time.Now()
+		w.answers["b"] = func() error {
+			if time.Since(began) < 5*time.Minute {
+				return &fault.Error{Class: fault.Transient, Op: "webhook", Err: fmt.Errorf("it answered 503 Service Unavailable")}
+			}
+			return nil
+		}
+		w.send(t, started("run-1", "blue"))
+		w.serve(t)
+		if w.accepted["b run-1 Started"] != 1 || len(w.dlq) > 0 {
+			t.Errorf("%v %q", w.accepted, w.dlq)
 		}
 	})
 	story(t, func(t *testing.T, w *world) { // for good, at once

@@ -118,7 +118,7 @@ func (w *Work) Handle(ctx context.Context, list []handler.Delivery) []handler.Ou
 	wg.Wait()
 	out := make([]handler.Outcome, len(list))
 	for i := range results {
-		out[i] = results[i].outcome()
+		out[i] = results[i].outcome(list[i].Received, w.Now().Sub(list[i].Event.Time))
 	}
 	return out
 }
@@ -241,9 +241,17 @@ func (r *results) add(target string, err error, again time.Duration) {
 	}
 }
 
+const (
+	// persistence is for how long a target that refuses is tried again and again: as long as a bad moment of Slack's lasts.
+	persistence = 10 * time.Minute
+	// quick is how many tries follow one another at once, pause how long it is to the next ones.
+	quick = 3
+	pause = 30 * time.Second
+)
+
 // outcome is for SQS. What is to come later comes first, since it is sent anew with its number of deliveries; then what may work
 // another time; what can never work goes to the dead letters. Targets that were told are not told again.
-func (r *results) outcome() handler.Outcome {
+func (r *results) outcome(received int, age time.Duration) handler.Outcome {
 	if r.again > 0 {
 		return handler.Again(r.again)
 	}
@@ -255,6 +263,9 @@ func (r *results) outcome() handler.Outcome {
 		if class := fault.Of(err); class != fault.Invalid {
 			out.Class, out.RetryAfter = class, max(out.RetryAfter, fault.RetryAfter(err))
 		}
+	}
+	if out.Class != fault.Invalid && received >= quick && age < persistence {
+		return handler.Again(max(pause, out.RetryAfter))
 	}
 	return handler.Failed(out)
 }
