@@ -24,6 +24,7 @@ var causes = map[string]string{
 	"ClusterApplyRequested":           "it was asked for",
 	"ClusterDeleteRequested":          "its deletion was asked for",
 	"UpgradeRequested":                "the upgrade was asked for, or was due",
+	"RolloutRequested":                "the rollout was asked for",
 }
 
 // what a function does, and has done.
