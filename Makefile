@@ -3,7 +3,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 
-FUNCTIONS := cluster doorbell interruption pipeline scaling upgrade
+FUNCTIONS := cluster doorbell interruption notify pipeline scaling upgrade
 GOBUILD   := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -tags lambda.norpc
 CDK_ENV   := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20
 

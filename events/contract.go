@@ -43,6 +43,7 @@ const (
 const (
 	HandlerCluster      = "cluster"
 	HandlerInterruption = "interruption"
+	HandlerNotify       = "notify"
 	HandlerPipeline     = "pipeline"
 	HandlerScaling      = "scaling"
 	HandlerUpgrade      = "upgrade"
@@ -63,7 +64,9 @@ type Contract struct {
 	Schema  string
 	// Handler is the function that consumes the event, "" for none.
 	Handler string
-	Route   Route
+	// Also are functions that hear a part of these events by rules of their own.
+	Also  []string
+	Route Route
 	// Bus is where the event is published.
 	Bus Bus
 	// Reason says why nothing listens, for RouteNone.
@@ -90,6 +93,7 @@ func Contracts() []Contract {
 		table[i].DetailTypes = slices.Clone(table[i].DetailTypes)
 		table[i].Forms = slices.Clone(table[i].Forms)
 		table[i].Samples = slices.Clone(table[i].Samples)
+		table[i].Also = slices.Clone(table[i].Also)
 	}
 	return table
 }
@@ -144,6 +148,12 @@ func (c Contract) means(meaning, origin string) Contract {
 
 func (c Contract) to(handler string, route Route) Contract {
 	c.Handler, c.Route = handler, route
+	return c
+}
+
+// also names functions that hear a part of these events.
+func (c Contract) also(handlers ...string) Contract {
+	c.Also = handlers
 	return c
 }
 

@@ -217,6 +217,8 @@ type RunFinished struct {
 	Outcome string `json:"outcome"`
 	// Reason is a sentence.
 	Reason string `json:"reason,omitempty"`
+	// Cause is the kind of the event that began the run; empty if none did, or where it does not matter.
+	Cause Kind `json:"cause,omitempty"`
 	// EventID and EventTime are of the event which began the run.
 	EventID    string    `json:"eventId,omitempty"`
 	EventTime  time.Time `json:"eventTime,omitzero"`

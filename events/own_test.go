@@ -24,6 +24,8 @@ func TestNewMakesWhatDecodeReads(t *testing.T) {
 		&events.ScalingContinuation{RunID: "run", Cluster: "blue", StartedAt: at.UTC(), SeenAt: at.UTC(), Attempt: 2},
 		&events.RunFinished{RunID: "run", Function: "f", Outcome: events.OutcomeDrained, StartedAt: at.UTC(), FinishedAt: at.UTC(),
 			Timings: map[string]int64{"eventToCordon": 1}, Blocked: []string{"x"}},
+		&events.RunStarted{RunID: "run", Function: "f", Cause: events.KindSpotInterruption, StartedAt: at.UTC(), Deadline: at.UTC()},
+		&events.NotificationTestRequested{RequestID: "r", Cluster: "blue", Target: "slack"},
 		&events.RunProgressed{RunID: "run", Function: "f", Step: "s", At: at.UTC()},
 	} {
 		event, err := events.New(payload, "id-1", at, "123456789012", "")

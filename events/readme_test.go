@@ -44,7 +44,7 @@ func contractTable() string {
 	b.WriteString("\n| Kind | Source and detail-type | Meaning | Handled by | Way | Samples | Documented |\n|---|---|---|---|---|---|---|\n")
 	for _, c := range events.Contracts() {
 		names := "`" + strings.Join(c.DetailTypes, "`<br>`") + "`"
-		handler, way := c.Handler, string(c.Route)
+		handler, way := strings.Join(append([]string{c.Handler}, c.Also...), ", "), string(c.Route)
 		switch c.Route {
 		case events.RouteNone:
 			handler, way = "–", c.Reason

@@ -1,15 +1,16 @@
 package events
 
 const (
-	docsEC2   = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/"
-	docsASG   = "https://docs.aws.amazon.com/autoscaling/ec2/"
-	docsECS   = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/"
-	docsEKS   = "https://docs.aws.amazon.com/eks/latest/userguide/"
-	docsOwn   = "events/own.go"
-	docsScale = "events/scaling.go"
-	docsUp    = "events/upgrade.go"
-	inDepth   = "the interruption function will listen when it handles interruptions in depth"
-	byFleet   = "for the fleet's own subscribers; no function of ekspedite acts on single steps"
+	docsEC2    = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/"
+	docsASG    = "https://docs.aws.amazon.com/autoscaling/ec2/"
+	docsECS    = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/"
+	docsEKS    = "https://docs.aws.amazon.com/eks/latest/userguide/"
+	docsOwn    = "events/own.go"
+	docsScale  = "events/scaling.go"
+	docsUp     = "events/upgrade.go"
+	docsNotify = "events/notify.go"
+	inDepth    = "the interruption function will listen when it handles interruptions in depth"
+	byFleet    = "for the fleet's own subscribers; no function of ekspedite acts on single steps"
 )
 
 // table is the contract table. A new event is one entry here, its samples in events/samples and its schema in
@@ -144,8 +145,14 @@ func table() []Contract {
 			means("it is time to see whether an approval of a pipeline can be answered", "events/pipeline.go").
 			samples("").on(BusNone).to(HandlerPipeline, RouteSchedule),
 		contract[RunFinished](KindRunFinished, SourceEkspedite, "Run Finished").
-			means("what came of a run; approvals of pipelines may wait for an upgrade's", docsOwn).
-			samples("", "failed", "upgraded").on(BusEkspedite).to(HandlerPipeline, RouteRule), // the upgrade function's
+			means("what came of a run; people are told, and approvals of pipelines may wait for an upgrade's", docsOwn).
+			samples("", "failed", "upgraded", "partial").on(BusEkspedite).to(HandlerNotify, RouteRule).also(HandlerPipeline), // the upgrade function's
+		contract[RunStarted](KindRunStarted, SourceEkspedite, "Run Started").
+			means("a run has begun to act: people are told", docsNotify).
+			samples("", "upgrade").on(BusEkspedite).to(HandlerNotify, RouteRule),
+		contract[NotificationTestRequested](KindNotificationTestRequested, SourceEkspedite, "Notification Test Requested").
+			means("somebody tries who is told of runs, and how", docsNotify).
+			samples("", "fleet").on(BusEkspedite).to(HandlerNotify, RouteRule),
 		contract[RunProgressed](KindRunProgressed, SourceEkspedite, "Run Progressed").
 			means("one step of a run", docsOwn).
 			samples("").on(BusEkspedite).unmatched(byFleet),

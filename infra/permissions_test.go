@@ -23,6 +23,7 @@ var unconditioned = map[string]string{
 	"KeepLogsOfClusters":        "Nobody but control planes logs to groups of that name.",
 	"RingByLogs":                "Nobody but control planes logs to groups of that name.",
 	"RingByAlarms":              "The name is ekspedite's alone.",
+	"PublishToTopics":           "Topics of that name are meant for it.",
 	"AnswerApprovals":           "A parameter says how the names of the pipelines begin.",
 }
 

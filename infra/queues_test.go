@@ -111,7 +111,7 @@ func TestTimesOfQueuesFitTheirFunctions(t *testing.T) {
 		if visibility <= timeout { // Lambda refuses less than the timeout; a live invocation must not meet its own message
 			t.Errorf("%s: visibility timeout %v s, the function's own is %v s", queue.ID, visibility, timeout)
 		}
-		if most := map[string]float64{"InterruptionQueue": 60, "ClusterQueue": 150, "ScalingQueue": 90, "UpgradeQueue": 150}[queue.ID]; visibility > most {
+		if most := map[string]float64{"InterruptionQueue": 60, "ClusterQueue": 150, "ScalingQueue": 90, "UpgradeQueue": 150, "NotifyQueue": 180}[queue.ID]; visibility > most {
 			t.Errorf("%s: a dead invocation's message is hidden for %v s, %v s is the most that its work can wait", queue.ID, visibility, most)
 		}
 		// SQS drops what is too old without a trace. No message may get there while it is being tried.
@@ -193,7 +193,11 @@ func TestFunctions(t *testing.T) {
 		if types := list(source.Properties["FunctionResponseTypes"]); !slices.Contains(types, any("ReportBatchItemFailures")) {
 			t.Errorf("%s: one bad record fails its batch", source.ID)
 		}
-		if source.Properties["BatchSize"] != 10.0 || source.Properties["MaximumBatchingWindowInSeconds"] != 0.0 {
+		batch, window := 10.0, 0.0
+		if p["Handler"] == events.HandlerNotify { // what comes together is told together
+			batch, window = 500, 5
+		}
+		if source.Properties["BatchSize"] != batch || source.Properties["MaximumBatchingWindowInSeconds"] != window {
 			t.Errorf("%s: batches of %v after %v s", source.ID, source.Properties["BatchSize"], source.Properties["MaximumBatchingWindowInSeconds"])
 		}
 		most, ok := at(source.Properties, "ScalingConfig", "MaximumConcurrency").(float64)
@@ -234,6 +238,8 @@ func TestEnvironmentsAreSettings(t *testing.T) {
 		switch function.Properties["Handler"] {
 		case events.HandlerPipeline:
 			load = func() (settings.Settings, error) { return settings.LoadInvoked(getenv) }
+		case events.HandlerNotify:
+			load = func() (settings.Settings, error) { return settings.LoadNotify(getenv) }
 		case "doorbell":
 			load = func() (settings.Settings, error) { return settings.LoadCalled(getenv) }
 		}

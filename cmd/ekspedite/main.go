@@ -48,7 +48,7 @@ func exec(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(args)
-	root.AddCommand(clusterCommand(), runsCommand(), scaleCommand(), nodeCommand(), upgradeCommand(), demoCommand(), localCommand(), eventsCommand(), benchCommand())
+	root.AddCommand(clusterCommand(), runsCommand(), scaleCommand(), nodeCommand(), upgradeCommand(), notifyCommand(), demoCommand(), localCommand(), eventsCommand(), benchCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

@@ -2,6 +2,7 @@
 package constructs
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -34,6 +35,10 @@ type WorkerProps struct {
 	Visibility time.Duration
 	// Concurrency is how many batches may be worked on at once.
 	Concurrency int
+	// Batch is how many messages one invocation gets at most, and Window how long Lambda waits for them; 0 for ten messages, at
+	// once.
+	Batch  int
+	Window time.Duration
 	// Retention is how long a message may wait in the queue. SQS drops what is older without a trace, so it has to be
 	// more than what all attempts and the longest delay take together.
 	Retention time.Duration
@@ -110,8 +115,8 @@ func (w *Worker) feed(props WorkerProps) {
 	source := awslambda.NewEventSourceMapping(w.scope, jsii.String("EventSource"), &awslambda.EventSourceMappingProps{
 		Target:                  function,
 		EventSourceArn:          w.Queue.QueueArn(),
-		BatchSize:               jsii.Number(batchSize),
-		MaxBatchingWindow:       duration(0),
+		BatchSize:               jsii.Number(cmp.Or(props.Batch, batchSize)),
+		MaxBatchingWindow:       duration(props.Window),
 		ReportBatchItemFailures: jsii.Bool(true), // one bad record does not send its batch-mates round again
 		MaxConcurrency:          jsii.Number(props.Concurrency),
 	})

@@ -21,6 +21,7 @@ import (
 	"github.com/ekspedite/ekspedite/infra/local/s3"
 	"github.com/ekspedite/ekspedite/infra/local/scheduler"
 	"github.com/ekspedite/ekspedite/infra/local/servicequotas"
+	"github.com/ekspedite/ekspedite/infra/local/sns"
 	"github.com/ekspedite/ekspedite/infra/local/sqs"
 	"github.com/ekspedite/ekspedite/infra/local/ssm"
 	"github.com/ekspedite/ekspedite/infra/local/stack"
@@ -75,6 +76,7 @@ type Regional struct {
 	SSM           *ssm.Service
 	ELB           *elb.Service
 	CodePipeline  *codepipeline.Service
+	SNS           *sns.Service
 }
 
 // newRegional makes the services of the Region that w is seen from, each after those that it uses. dir is for the
@@ -105,6 +107,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 	s.ServiceQuotas = servicequotas.New(w, s.EC2)
 	s.SSM = ssm.New(w, func() []ssm.Image { return images(s.EC2) })
 	s.ELB = elb.New(w, s.EC2)
+	s.SNS = sns.New(w, topicQueues{s.SQS})
 	s.CodePipeline = codepipeline.New(w, s.Lambda, codepipeline.Neighbours{Roles: roles, Objects: objects{c.S3, w.Region}, Events: s.EventBridge})
 	s.AutoScaling = autoscaling.New(w, s.EC2, s.EventBridge, notifications{s.SQS})
 	s.EKS = eks.New(w, eks.Options{
@@ -119,7 +122,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 
 func (s *Regional) apis() []*wire.Service {
 	return []*wire.Service{s.SQS.API(), s.Logs.API(), s.Logs.AlarmAPI(), s.Lambda.API(), s.EventBridge.API(), s.Scheduler.API(), s.DynamoDB.API(),
-		s.EC2.API(), s.AutoScaling.API(), s.EKS.API(), s.KMS.API(), s.ServiceQuotas.API(), s.SSM.API(), s.ELB.API(), s.CodePipeline.API()}
+		s.EC2.API(), s.AutoScaling.API(), s.EKS.API(), s.KMS.API(), s.ServiceQuotas.API(), s.SSM.API(), s.ELB.API(), s.CodePipeline.API(), s.SNS.API()}
 }
 
 // providers make the resources of templates.
@@ -155,6 +158,13 @@ func (o objects) Read(bucket, key, version string) (body []byte, versionID, etag
 
 func (o objects) Write(bucket, key string, body []byte) error {
 	return o.Store(o.region, bucket, key, body)
+}
+
+// topicQueues is SQS as SNS uses it.
+type topicQueues struct{ *sqs.Service }
+
+func (q topicQueues) Deliver(queueARN, body string, attributes map[string]string, topicARN string) error {
+	return q.Send(queueARN, body, attributes, sqs.Sender{ServicePrincipal: "sns.amazonaws.com", SourceARN: topicARN})
 }
 
 // launcher starts control planes: the one given, or else real Kubernetes, which believes the cloud's own certificate, too.

@@ -151,6 +151,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	})
 
 	upgradeScheduler := everyUpgrade(upgraded)
+	told := newNotify(stack, bus, code, environment(nil))
 
 	staged := constructs.NewInvoked(stack, constructs.InvokedProps{
 		FunctionProps: constructs.FunctionProps{
@@ -187,8 +188,16 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	rung.Allow(doorbellGrants(rung, props.Ledger, scaled)...)
 	allowCluster(applied, props.Ledger, props.Specs, *interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *staged.Role.RoleArn(),
 		*scheduler.RoleArn(), *scaled.Role.RoleArn(), *rung.Role.RoleArn(), *scalingScheduler.RoleArn(),
-		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn(), *approvals.RoleArn())
+		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn(), *approvals.RoleArn(), *told.Role.RoleArn())
 	staged.Allow(pipelineGrants(staged, props.Ledger, props.Specs, bus)...)
+	told.Allow(workerGrants(told, props.Ledger, bus)...)
+	told.Allow(notifyGrants()...)
+	seeLogsOf(told, map[string]*constructs.Function{
+		cluster: &applied.Function, interruption: &interrupted.Function, scaling: &scaled.Function, upgrade: &upgraded.Function,
+	})
+	newDashboard(stack, told, []observed{
+		{interruption, "Interruption", interrupted}, {cluster, "Cluster", applied}, {scaling, "Scaling", scaled}, {upgrade, "Upgrade", upgraded}, {notify, "Notify", told},
+	})
 
 	// For people, and for whoever starts the embedded cloud.
 	output(stack, "BusName", "Where to put requests, and to listen for reports", bus.EventBusName())
@@ -196,6 +205,8 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	output(stack, "ClusterDLQUrl", "", applied.DeadLetters.QueueUrl())
 	output(stack, "InterruptionQueueUrl", "", interrupted.Queue.QueueUrl())
 	output(stack, "InterruptionDLQUrl", "", interrupted.DeadLetters.QueueUrl())
+	output(stack, "NotifyQueueUrl", "", told.Queue.QueueUrl())
+	output(stack, "NotifyDLQUrl", "", told.DeadLetters.QueueUrl())
 	output(stack, "PipelineFunctionName", "For the Lambda actions of pipelines that ask for clusters", staged.Function.Function.FunctionName())
 	output(stack, "PipelineDLQUrl", "", staged.DeadLetters.QueueUrl())
 	output(stack, "ScalingQueueUrl", "", scaled.Queue.QueueUrl())

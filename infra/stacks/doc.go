@@ -15,11 +15,12 @@ const (
 var Names = []string{DataName, AutomationName}
 
 // Functions are all functions by name: the package below functions/, the zip, the handler.
-var Functions = []string{cluster, doorbell, interruption, pipeline, scaling, upgrade}
+var Functions = []string{cluster, doorbell, interruption, notify, pipeline, scaling, upgrade}
 
 const (
 	cluster      = events.HandlerCluster
 	interruption = events.HandlerInterruption
+	notify       = events.HandlerNotify
 	pipeline     = events.HandlerPipeline
 	scaling      = events.HandlerScaling
 	upgrade      = events.HandlerUpgrade

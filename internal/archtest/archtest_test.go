@@ -76,6 +76,7 @@ var rules = []rule{
 	{who: []string{"shared/fleet"}, only: []string{}, why: "nouns depend on nothing"},
 	{who: []string{"shared/plan"}, only: []string{"shared/fleet"}, why: "a plan is nouns and what is to be done with them"},
 	{who: []string{"shared/obs"}, only: []string{}, why: "everybody logs, so that logging knows nobody"},
+	{who: []string{"shared/webhook"}, only: []string{"shared/fault"}, why: "whoever posts knows no policy and no message: it could not tell a secret that it does not know"},
 	{who: []string{"shared/settings"}, only: []string{}, why: "settings are read before anything else is there"},
 	{who: []string{"shared/observe"}, only: []string{"shared/decide/...", "shared/fault", "shared/fleet"}, why: "observing makes what decisions read, through interfaces of its own"},
 	{who: []string{"shared/apply"}, only: []string{"shared/fault", "shared/fleet", "shared/plan"}, why: "a plan says all that is needed to carry it out: not who decided, nor how"},

@@ -85,6 +85,7 @@ var classes = map[string]fault.Class{
 	"ConcurrentModificationException":                  fault.Blocked,
 	"ResourceInUse":                                    fault.Blocked,
 	"ScalingActivityInProgress":                        fault.Blocked,
+	"AuthorizationError":                               fault.Denied, // SNS
 	"AccessDenied":                                     fault.Denied,
 	"AccessDeniedException":                            fault.Denied,
 	"UnauthorizedOperation":                            fault.Denied,

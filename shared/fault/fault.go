@@ -33,7 +33,10 @@ type Error struct {
 	Op         string        // what was tried: "ec2:DescribeInstances", "evict default/web-1"
 	Code       string        // the service's own code, where it has one
 	RetryAfter time.Duration // what the server asked for; 0 when it did not
-	Err        error
+	// Unsure: what was tried may have happened all the same, since its answer never came. It matters only where trying again
+	// is not safe.
+	Unsure bool
+	Err    error
 }
 
 func (e *Error) Error() string {
@@ -67,6 +70,12 @@ func RetryAfter(err error) time.Duration {
 		return e.RetryAfter
 	}
 	return 0
+}
+
+// Unsure tells whether what was tried may have happened all the same.
+func Unsure(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Unsure
 }
 
 // Is tells whether an error has the class. Nil has none.

@@ -8,6 +8,8 @@ type Policy struct {
 	Interruption InterruptionPolicy `json:"interruption"`
 	Scaling      ScalingPolicy      `json:"scaling"`
 	Upgrade      UpgradePolicy      `json:"upgrade"`
+	// Notifications are who is told of the cluster's runs, besides those that the fleet's policy names.
+	Notifications []NotificationTarget `json:"notifications,omitempty"`
 }
 
 // RebalanceAction is what a rebalance recommendation leads to.

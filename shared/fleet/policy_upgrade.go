@@ -242,6 +242,8 @@ type FleetPolicy struct {
 	Blackouts []Blackout `json:"blackouts,omitempty"`
 	// Calls is how many calls of EKS's API a minute upgrades may make in an account and Region.
 	Calls int `json:"calls"`
+	// Notifications are who is told of the runs of all clusters.
+	Notifications []NotificationTarget `json:"notifications,omitempty"`
 }
 
 // Ring is a part of the fleet that an upgrade goes through as one.

@@ -25,6 +25,7 @@ type Drain struct {
 	StartedAt      time.Time       `json:"startedAt"`
 	Attempt        int             `json:"attempt"` // looks that are over
 	CordonedAt     time.Time       `json:"cordonedAt,omitzero"`
+	Announced      bool            `json:"announced,omitempty"` // that it has begun was published
 	ReplacedAt     time.Time       `json:"replacedAt,omitzero"` // replacement capacity was asked for
 	LastEvictionAt time.Time       `json:"lastEvictionAt,omitzero"`
 	EndedAt        time.Time       `json:"endedAt,omitzero"`   // the machine's end was asked for: of a removal

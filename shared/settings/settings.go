@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
 	"strconv"
+	"strings"
 )
 
 // Settings of a function: what the template puts into its environment.
@@ -39,6 +42,13 @@ type Settings struct {
 	// UpgradeRoleARN (EKSPEDITE_UPGRADE_ROLE_ARN) is the role that looks into each cluster before and while it is upgraded. Only
 	// the cluster function has it.
 	UpgradeRoleARN string
+	// LogGroups (EKSPEDITE_LOG_GROUPS, like "cluster=name,upgrade=name") and Dashboard (EKSPEDITE_DASHBOARD) are what notifications
+	// link to. Only the notify function has them.
+	LogGroups map[string]string
+	Dashboard string
+	// Loopback says that AWS itself is on this machine: webhooks may be, too. It follows from AWS_ENDPOINT_URL, which is set by
+	// the embedded cloud and by nobody in an account.
+	Loopback bool
 }
 
 // Load reads settings through getenv (os.Getenv). needRole asks for the cluster function's additional settings.
@@ -58,6 +68,22 @@ func Load(getenv func(string) string, needRole bool) (Settings, error) {
 		s.DoorbellURL, s.DoorbellARN = r.must("EKSPEDITE_DOORBELL_URL"), r.must("EKSPEDITE_DOORBELL_ARN")
 	}
 	return s, errors.Join(r.errs...)
+}
+
+// LoadNotify reads the settings of the notify function.
+func LoadNotify(getenv func(string) string) (Settings, error) {
+	s, err := Load(getenv, false)
+	s.Dashboard, s.LogGroups = getenv("EKSPEDITE_DASHBOARD"), map[string]string{}
+	for pair := range strings.SplitSeq(getenv("EKSPEDITE_LOG_GROUPS"), ",") {
+		if function, group, ok := strings.Cut(pair, "="); ok {
+			s.LogGroups[function] = group
+		}
+	}
+	if u, parseErr := url.Parse(getenv("AWS_ENDPOINT_URL")); parseErr == nil {
+		ip := net.ParseIP(u.Hostname())
+		s.Loopback = u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	}
+	return s, err
 }
 
 // LoadInvoked reads the settings of a function that has no queue, because it is invoked directly.

@@ -51,3 +51,20 @@ func TestAllErrorsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestLoadNotify(t *testing.T) {
+	env := map[string]string{
+		"AWS_REGION": "eu-central-1", "EKSPEDITE_TABLE": "t", "EKSPEDITE_BUS": "b", "EKSPEDITE_QUEUE_URL": "q", "EKSPEDITE_DLQ_URL": "d", "EKSPEDITE_MAX_RECEIVES": "5",
+		"EKSPEDITE_LOG_GROUPS": "cluster=c-1,upgrade=u-2", "EKSPEDITE_DASHBOARD": "ekspedite",
+	}
+	for endpoint, loopback := range map[string]bool{"": false, "https://sns.eu-central-1.amazonaws.com": false, "http://127.0.0.1:4566": true, "http://localhost:4566": true, "http://10.0.0.1": false} {
+		env["AWS_ENDPOINT_URL"] = endpoint
+		s, err := settings.LoadNotify(func(name string) string { return env[name] })
+		if err != nil || s.Loopback != loopback || s.LogGroups["cluster"] != "c-1" || s.LogGroups["upgrade"] != "u-2" || s.Dashboard != "ekspedite" || s.MaxReceives != 5 {
+			t.Errorf("%q: %+v %v", endpoint, s, err)
+		}
+	}
+	if _, err := settings.LoadNotify(func(string) string { return "" }); err == nil {
+		t.Error("an empty environment is taken")
+	}
+}

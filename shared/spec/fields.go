@@ -16,8 +16,8 @@ import (
 //go:embed eksctl-fields.txt
 var eksctlFields string
 
-// policyFields are those of a ClusterPolicy, the ones that nothing reads yet included; those of scaling and upgrade stand with
-// what reads them.
+// policyFields are those of a ClusterPolicy, the ones that nothing reads yet included; those of scaling, upgrade and
+// notifications stand with what reads them.
 const policyFields = `apiVersion
 kind
 metadata
@@ -28,8 +28,6 @@ interruption
   rebalance
   replaceCapacity
   forceMargin
-notifications
-  *
 `
 
 // field is one field with those below it. A field "*" stands for any.
@@ -79,9 +77,11 @@ const oidcFields = `identityProviders
 
 var clusterFields = sync.OnceValue(func() field { return parseFields(field{}, eksctlFields, oidcFields) })
 
-var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields, scalingFields, upgradeFields) })
+var ownFields = sync.OnceValue(func() field {
+	return parseFields(field{}, policyFields, scalingFields, upgradeFields, notificationFields)
+})
 
-var fleetFields = sync.OnceValue(func() field { return parseFields(field{}, fleetPolicyFields) })
+var fleetFields = sync.OnceValue(func() field { return parseFields(field{}, fleetPolicyFields, notificationFields) })
 
 // parseFields reads lists of fields, indented by two spaces below their parents.
 func parseFields(root field, texts ...string) field {

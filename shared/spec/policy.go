@@ -118,5 +118,6 @@ func (v value) policy() fleet.Policy {
 	}
 	p.Scaling = v.at("scaling").scaling(p.Scaling)
 	p.Upgrade = v.at("upgrade").upgrade(p.Upgrade)
+	p.Notifications = v.at("notifications").notifications()
 	return p
 }

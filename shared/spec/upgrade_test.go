@@ -180,7 +180,7 @@ func TestUpgradeExample(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range append(leavesOf(parseFields(field{}, upgradeFields)), leavesOf(fleetFields())...) {
+	for _, path := range append(leavesOf(parseFields(field{}, upgradeFields)), leavesOf(parseFields(field{}, fleetPolicyFields))...) {
 		if !seen[path] && !instead[path] {
 			t.Errorf("the example does not show %s", path)
 		}

@@ -173,5 +173,6 @@ func (v value) fleetPolicy() fleet.FleetPolicy {
 	if at := v.at("calls"); at.there() {
 		p.Calls = max(at.within(1, maxCalls), 1)
 	}
+	p.Notifications = v.at("notifications").notifications()
 	return p
 }

@@ -44,13 +44,28 @@ const gcPercent = 400
 // Run builds the named function's handler around its work and serves Lambda with it. It does not return.
 func Run(name string, needRole bool, work func(Function) handler.Work) {
 	f := function(name, func() (settings.Settings, error) { return settings.Load(os.Getenv, needRole) })
-	h := &handler.Handler{
-		Function: name, Work: work(f), Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL), MaxReceives: f.MaxReceives,
-		Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now, Log: f.Log, Metrics: f.Metrics,
-	}
+	h := newHandler(name, f)
+	h.Work = work(f)
 	lambda.Start(func(ctx context.Context, batch awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {
 		defer func() { f.Metrics.Flush(f.Now()) }()
 		return h.Handle(ctx, batch)
+	})
+}
+
+func newHandler(name string, f Function) *handler.Handler {
+	return &handler.Handler{
+		Function: name, Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL), MaxReceives: f.MaxReceives,
+		Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now, Log: f.Log, Metrics: f.Metrics,
+	}
+}
+
+// Batched is Run for work that sees all messages of a batch.
+func Batched(name string, work func(Function) handler.BatchWork) {
+	f := function(name, func() (settings.Settings, error) { return settings.LoadNotify(os.Getenv) })
+	h, do := newHandler(name, f), work(f)
+	lambda.Start(func(ctx context.Context, batch awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {
+		defer func() { f.Metrics.Flush(f.Now()) }()
+		return h.HandleBatch(ctx, batch, do)
 	})
 }
 

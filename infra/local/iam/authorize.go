@@ -119,6 +119,8 @@ func refusal(caller string, need wire.Need, reason string) *wire.Error {
 		e.Code = "AccessDenied"
 	case "sqs":
 		e.QueryCode = "AccessDenied"
+	case "sns":
+		e.Code = "AuthorizationError"
 	}
 	if slices.Contains(deniedWith400, service) {
 		e.Status = http.StatusBadRequest

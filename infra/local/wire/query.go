@@ -12,7 +12,7 @@ import (
 
 // decodeForm fills the struct that v points to from a query request's form. A field's parameter name is its `query` tag
 // or else its Go name. Lists are NAME.member.1 (query) or NAME.1 (ec2), structures NAME.Field, maps
-// NAME.entry.1.key and .value. Unknown parameters are ignored, as AWS does.
+// NAME.entry.1.key and .value, which are read as a list whose name ends with .entry. Unknown parameters are ignored, as AWS does.
 func decodeForm(form url.Values, v any, ec2 bool) error {
 	d := formDecoder{form: form, list: ".member."}
 	if ec2 {
@@ -76,6 +76,9 @@ func (d formDecoder) value(name string, v reflect.Value) error {
 	case reflect.Slice:
 		for n := 1; ; n++ {
 			item := name + d.list + strconv.Itoa(n)
+			if strings.HasSuffix(name, ".entry") { // a map, read as a list of its entries
+				item = name + "." + strconv.Itoa(n)
+			}
 			if !d.present(item) {
 				return nil
 			}

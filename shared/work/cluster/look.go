@@ -191,6 +191,9 @@ func (v *visit) admit(ctx context.Context) (why string, wait time.Duration) {
 			RunID: v.desired.RunID, RequestID: v.desired.RequestID, EventID: v.desired.EventID, EventTime: v.desired.RequestedAt,
 			StartedAt: now, Begun: v.desired.RunID,
 		})
+		if v.lease.Token > 0 {
+			v.events = v.report(ctx, v.events, v.started())
+		}
 	}
 	return "", 0
 }

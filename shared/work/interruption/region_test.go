@@ -80,6 +80,8 @@ func wantAway(t *testing.T, w *world) {
 		switch p := e.Payload.(type) {
 		case *events.RunProgressed:
 			subject = p.Subject.Region
+		case *events.RunStarted:
+			subject = p.Subject.Region
 		case *events.RunFinished:
 			subject = p.Subject.Region
 		}

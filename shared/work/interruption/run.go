@@ -291,6 +291,7 @@ func (r *run) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 		return r.waitFor(ctx, &heldError{r.drain.Holder, r.drain.HeldUntil})
 	}
 	done := r.result(p, now)
+	r.noteStart()
 	var err error
 	if r.drain.Result, err = json.Marshal(done); err != nil {
 		return handler.Failed(err)
@@ -314,7 +315,7 @@ func (r *run) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 func (r *run) result(p plan.Plan, now time.Time) events.RunFinished {
 	done := events.RunFinished{
 		RunID: r.drain.RunID, Function: "interruption", Subject: r.subject(), Outcome: p.Outcome, Reason: p.Reason,
-		EventID: r.signal.EventID, EventTime: r.signal.EventTime, StartedAt: r.drain.StartedAt, FinishedAt: now, Blocked: p.Left,
+		Cause: events.Kind(r.signal.Cause), EventID: r.signal.EventID, EventTime: r.signal.EventTime, StartedAt: r.drain.StartedAt, FinishedAt: now, Blocked: p.Left,
 		Timings: map[string]int64{"eventToFinished": now.Sub(r.signal.EventTime).Milliseconds()},
 		Counts: map[string]int64{"podsEvicted": int64(r.drain.Evicted), "podsForced": int64(r.drain.Forced),
 			"evictionsRefused": int64(r.drain.Refused), "looks": int64(r.drain.Attempt + 1), "kubernetesCalls": r.drain.Calls},

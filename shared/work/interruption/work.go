@@ -312,6 +312,7 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 				return err
 			}
 			claimed = true
+			defer r.tellStart(ctx)()
 		}
 		results := apply.Step(ctx, s, apply.Width, r.Now, do)
 		if err := r.note(ctx, results); err != nil {
@@ -361,6 +362,7 @@ func (r *run) conclude(ctx context.Context, p plan.Plan, err error) handler.Outc
 func (r *run) goOn(ctx context.Context, after time.Duration) handler.Outcome {
 	r.drain.Attempt++
 	r.drain.LookedBy = r.delivery.Event.ID
+	r.noteStart()
 	if err := r.save(ctx, true); errors.Is(err, errAhead) {
 		return r.failed(err)
 	} else if err != nil { // saved or not: the continuation knows enough to go on

@@ -105,6 +105,10 @@ func (w *Work) begin(ctx context.Context, e events.Event, p *events.RolloutReque
 		if _, err := w.Ledger.SaveRollout(ctx, r); fault.Ignore(err, fault.Conflict) != nil {
 			return handler.Failed(err)
 		}
+		run := &events.RunStarted{RunID: "rollout-" + r.ID, Function: function, Cause: events.KindRolloutRequested, Reason: p.Reason, EventID: e.ID, EventTime: e.Time, StartedAt: r.StartedAt}
+		if err := w.publish(ctx, run, run.RunID+"-started"); err != nil { // nobody is told, and nothing waits for that
+			obs.Log(ctx).Warn("could not say that the rollout has begun", "rollout", r.ID, "error", err)
+		}
 	}
 	return w.look(ctx, &events.RolloutContinuation{Rollout: r.ID, StartedAt: r.StartedAt})
 }

@@ -66,8 +66,19 @@ func (w *Work) begin(ctx context.Context, e events.Event, id fleet.ClusterID, ne
 		if err != nil {
 			return handler.Failed(err)
 		}
+		w.publish(ctx, w.report(ctx, nil, started(u, id)))
 		return w.look(ctx, continuation(u, id))
 	}
+}
+
+// started reports that a run begins.
+func started(u ledger.Upgrade, id fleet.ClusterID) *events.RunStarted {
+	reason := "to " + target(u)
+	if u.Reason != "" {
+		reason += ": " + u.Reason
+	}
+	return &events.RunStarted{RunID: u.RunID, Function: function, Subject: subject(id), Cause: events.KindUpgradeRequested, Reason: reason,
+		EventID: u.EventID, EventTime: u.EventTime, StartedAt: u.StartedAt}
 }
 
 // tries is how often a write is tried when others write at the same time.

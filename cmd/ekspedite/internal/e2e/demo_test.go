@@ -50,9 +50,9 @@ var rare = map[string]string{
 }
 
 // elsewhere are the roles whose grants other tests hold to their use: the cluster function's all of package work/cluster, the
-// pipeline function's TestPipeline, the doorbell's and the scaling function's TestDoorbell and the tests of scaling, the upgrade function's TestUpgrade; what a
+// pipeline function's TestPipeline, the doorbell's and the scaling function's TestDoorbell and the tests of scaling, the upgrade function's TestUpgrade, the notify function's TestNotify; what a
 // cluster's own roles and AWS's may do is AWS's to say.
-var elsewhere = []string{"ClusterFunctionRole", "PipelineFunctionRole", "DoorbellFunctionRole", "ScalingFunctionRole", "UpgradeFunctionRole", ":role/ekspedite/", ":role/aws-service-role/"}
+var elsewhere = []string{"ClusterFunctionRole", "PipelineFunctionRole", "DoorbellFunctionRole", "ScalingFunctionRole", "UpgradeFunctionRole", "NotifyFunctionRole", ":role/ekspedite/", ":role/aws-service-role/"}
 
 // unusedGrants fails for every grant that no call used and that is not on the list of rare ones. A grant counts as used
 // when any of its resource patterns was.

@@ -25,7 +25,7 @@ var binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, f := range []string{"cluster", "doorbell", "interruption", "pipeline", "scaling", "upgrade"} {
+	for _, f := range []string{"cluster", "doorbell", "interruption", "notify", "pipeline", "scaling", "upgrade"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", filepath.Join(dir, f, "bootstrap"), "./functions/"+f)
 		cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
