@@ -55,7 +55,7 @@ func TestSamplesMeetTheRules(t *testing.T) {
 			}
 		}
 		// Notifications that Auto Scaling sends directly to a queue meet no rule. State changes to pending or running, launches
-		// that worked, alarms that are over, what Health says of others than EKS, and runs of others than the upgrade function are left
+		// that worked, alarms that are over, what Health says of others than EKS, ECS tasks that nobody interrupts, and runs of others than the upgrade function are left
 		// out by theirs.
 		direct := !strings.Contains(string(s.Body), `"detail-type"`)
 		started := s.Kind == events.KindInstanceStateChange && !slices.ContainsFunc([]string{"stopping", "stopped", "shutting-down", "terminated"},
@@ -63,6 +63,7 @@ func TestSamplesMeetTheRules(t *testing.T) {
 		fine := s.Kind == events.KindAutoScalingResult && !strings.Contains(string(s.Body), `"Failed"`) ||
 			s.Kind == events.KindAlarmStateChange && strings.HasSuffix(s.Name, "-ok.json") ||
 			s.Kind == events.KindHealthEvent && !strings.Contains(string(s.Body), `"service": "EKS"`) ||
+			s.Kind == events.KindECSTaskStateChange && !strings.Contains(string(s.Body), `"SpotInterruption"`) ||
 			s.Kind == events.KindRunFinished && !strings.Contains(string(s.Body), `"function": "upgrade"`)
 		if contract.Route != events.RouteRule || direct || started || fine {
 			if len(to) > 0 {

@@ -25,6 +25,13 @@ func (i Instance) Kubernetes() bool {
 	return false
 }
 
+// ReplacedForECS tells whether the instance's Auto Scaling group is one of ECS's or ekspedite's to have machines replaced in, by
+// the tags that it hands to its machines. The function's role allows no other.
+func (i Instance) ReplacedForECS() bool {
+	_, managed := i.Tags[TagECSManaged]
+	return managed || i.Tags[TagECSCluster] != ""
+}
+
 // IsECSCluster tells whether what names a cluster is the ARN of an ECS cluster. EKS clusters are known by their names, ECS
 // clusters by their ARNs: the two can then share a name.
 func IsECSCluster(cluster string) bool {

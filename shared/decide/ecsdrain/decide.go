@@ -110,9 +110,10 @@ func first(o Observation, policy fleet.InterruptionPolicy, held string) (out []p
 }
 
 // replaces tells whether a replacement is ours to ask for: with a terminate hook Auto Scaling replaces by itself, and where a
-// capacity provider has ECS mind the machines' ends, ECS's reckoning shall not be disturbed.
+// capacity provider has ECS mind the machines' ends, ECS's reckoning shall not be disturbed. Nor is a group touched that is
+// not tagged for it.
 func replaces(o Observation, policy fleet.InterruptionPolicy) bool {
-	return policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && !o.Provider.Draining && !o.Provider.Protection
+	return o.Instance.ReplacedForECS() && policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && !o.Provider.Draining && !o.Provider.Protection
 }
 
 // holding tells why the machine is not to be set to DRAINING yet, or "". ECS's draining stops protected tasks like any other

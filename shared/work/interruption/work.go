@@ -49,6 +49,9 @@ type Reach struct {
 	Instances Instances
 	Groups    Groups
 	Clusters  Clusters
+	// Containers and Places are ECS; nil leaves its machines alone.
+	Containers Containers
+	Places     *Places
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -77,11 +80,15 @@ type Work struct {
 // Handle is a handler.Work.
 func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
 	signal, ignore := signalOf(d.Event)
-	if ignore != "" {
+	task, fargate := d.Event.Payload.(*events.ECSTaskStateChange)
+	if ignore != "" && !fargate {
 		return w.nothing(ctx, d, ignore)
 	}
 	if d.Event.Account != "" && w.Account != "" && d.Event.Account != w.Account || d.Event.Region != "" && d.Event.Region != w.Region {
 		return w.nothing(ctx, d, fmt.Sprintf("from account %s, Region %s: another fleet's", d.Event.Account, d.Event.Region))
+	}
+	if fargate {
+		return w.fargate(ctx, d, task)
 	}
 	region := w.where(d.Event)
 	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: w.Open(region)}
@@ -132,7 +139,7 @@ func (r *run) look(ctx context.Context) handler.Outcome {
 	case err != nil:
 		return r.without(ctx, nil, "EC2 does not know instance "+r.signal.InstanceID)
 	case r.cluster == "":
-		return r.without(ctx, &inst, "instance "+inst.ID+" belongs to no cluster")
+		return r.outside(ctx, inst)
 	case !r.began && (inst.State == "terminated" || inst.State == "stopped"):
 		return r.without(ctx, &inst, "instance "+inst.ID+" is "+inst.State+" already")
 	}
@@ -300,7 +307,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 }
 
 func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
-	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups}.Do)
+	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups, Containers: r.reach.Containers}.Do)
 	claimed := false
 	for _, s := range p.Steps {
 		if wantsLease(s) && !claimed {
@@ -324,7 +331,7 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 func wantsLease(s plan.Step) bool {
 	for _, a := range s.Actions {
 		switch a.(type) {
-		case plan.EvictPod, plan.DeletePod, plan.TerminateInstance, plan.UncordonNode:
+		case plan.EvictPod, plan.DeletePod, plan.TerminateInstance, plan.UncordonNode, plan.StopTask:
 			return true
 		}
 	}
