@@ -18,7 +18,7 @@ func (a DrainContainerInstance) String() string {
 }
 
 // StopTask has ECS send SIGTERM to a task's containers, and SIGKILL after their stop timeout. Only for involuntary events, at
-// the last moment that leaves the task its stop timeout.
+// the last moment that is sure to leave the task its stop timeout.
 type StopTask struct {
 	Cluster string `json:"cluster"` // ARN
 	Task    string `json:"task"`    // ARN

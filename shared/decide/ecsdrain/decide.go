@@ -174,9 +174,13 @@ func stops(now time.Time, o Observation, policy fleet.InterruptionPolicy) (out [
 	return out
 }
 
-// stopAt is the last moment at which a task can be told to stop and has its whole stop timeout.
+// secondTry is the least time before the end at which a task is told: if the invocation that should do it dies, its message is
+// back after 45 seconds (the queue's visibility timeout), and the task still gets its SIGTERM.
+const secondTry = time.Minute
+
+// stopAt is the last moment at which a task can be told to stop and is sure to hear it, with its whole stop timeout.
 func stopAt(deadline time.Time, t fleet.Task, policy fleet.InterruptionPolicy) time.Time {
-	return deadline.Add(-t.StopTimeout - policy.ForceMargin)
+	return deadline.Add(-max(t.StopTimeout+policy.ForceMargin, secondTry))
 }
 
 func remaining(tasks []fleet.Task) (names []string) {

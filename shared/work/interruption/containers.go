@@ -71,7 +71,7 @@ func (r *run) carryOutContainer(ctx context.Context, inst fleet.Instance, at Pla
 		return p, &fault.Error{Class: fault.Invalid, Err: err}
 	}
 	obs.Log(ctx).Info("plan", "run", r.drain.RunID, "cluster", r.cluster, "region", r.region, "instance", inst.ID, "plan", summary(p), "notes", p.Notes)
-	if o.Container != nil && o.Container.InstanceID == inst.ID {
+	if o.Container != nil && o.Container.InstanceID == inst.ID && p.Outcome != events.OutcomeNothingToDo { // what does not begin is not told of
 		r.drain.Node = o.Container.ARN
 	}
 	if readErr != nil && o.Container == nil && p.Empty() && p.Outcome == "" {
