@@ -54,7 +54,7 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 		if late {
 			return over(p, o, interruption.PartiallyDrained, "the time is over, and what is left on the machine could not be read"), nil
 		}
-		return again(p, o, pause(now, o)), nil
+		return again(p, o, next(now, o, policy)), nil
 	}
 	if !dead(o) {
 		p.Add("stop tasks", stops(now, o, policy)...)
