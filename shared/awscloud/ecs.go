@@ -58,11 +58,12 @@ func (c *Containers) ContainerInstance(ctx context.Context, cluster, arn string)
 	if err != nil {
 		return fleet.ContainerInstance{}, classify("ecs:DescribeContainerInstances", err)
 	}
-	for _, i := range out.ContainerInstances {
-		return fleet.ContainerInstance{ARN: deref(i.ContainerInstanceArn), Cluster: cluster, InstanceID: deref(i.Ec2InstanceId), Status: deref(i.Status),
-			Connected: i.AgentConnected, CapacityProvider: deref(i.CapacityProviderName)}, nil
+	if len(out.ContainerInstances) == 0 {
+		return fleet.ContainerInstance{}, ecsAbsent("ecs:DescribeContainerInstances", arn, out.Failures)
 	}
-	return fleet.ContainerInstance{}, ecsAbsent("ecs:DescribeContainerInstances", arn, out.Failures)
+	i := out.ContainerInstances[0]
+	return fleet.ContainerInstance{ARN: deref(i.ContainerInstanceArn), Cluster: cluster, InstanceID: deref(i.Ec2InstanceId), Status: deref(i.Status),
+		Connected: i.AgentConnected, CapacityProvider: deref(i.CapacityProviderName)}, nil
 }
 
 // missing is the reason of a Failure of what is not there.
@@ -194,16 +195,16 @@ func (c *Containers) CapacityProvider(ctx context.Context, name string) (fleet.C
 	if err != nil {
 		return fleet.CapacityProvider{}, classify("ecs:DescribeCapacityProviders", err)
 	}
-	for _, p := range out.CapacityProviders {
-		f := fleet.CapacityProvider{Name: deref(p.Name)}
-		if g := p.AutoScalingGroupProvider; g != nil {
-			f.Draining, f.Protection = g.ManagedDraining == types.ManagedDrainingEnabled, g.ManagedTerminationProtection == types.ManagedTerminationProtectionEnabled
-		} else { // ECS Managed Instances: ECS minds all of their lives
-			f.Draining = true
-		}
-		return f, nil
+	if len(out.CapacityProviders) == 0 {
+		return fleet.CapacityProvider{}, ecsAbsent("ecs:DescribeCapacityProviders", name, out.Failures)
 	}
-	return fleet.CapacityProvider{}, ecsAbsent("ecs:DescribeCapacityProviders", name, out.Failures)
+	f := fleet.CapacityProvider{Name: name}
+	if g := out.CapacityProviders[0].AutoScalingGroupProvider; g != nil {
+		f.Draining, f.Protection = g.ManagedDraining == types.ManagedDrainingEnabled, g.ManagedTerminationProtection == types.ManagedTerminationProtectionEnabled
+	} else { // ECS Managed Instances: ECS minds all of their lives
+		f.Draining = true
+	}
+	return f, nil
 }
 
 // DrainContainerInstance sets a container instance to DRAINING. See apply.ContainerWriter.

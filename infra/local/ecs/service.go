@@ -255,10 +255,10 @@ func (c *cluster) json() clusterJSON {
 		}
 	}
 	for _, t := range c.tasks {
-		switch {
-		case t.last == running:
+		switch t.last {
+		case running:
 			out.RunningTasksCount++
-		case t.last == pending:
+		case pending:
 			out.PendingTasksCount++
 		}
 	}

@@ -72,9 +72,19 @@ func TestFargateSpot(t *testing.T) {
 			for range 2 {
 				r.Queue.Send(string(s.Body), 0)
 			}
-			r.Queue.Send(strings.Replace(string(s.Body), `"lastStatus": "RUNNING"`, `"lastStatus": "STOPPED"`, -1), 0)
+			r.Queue.Send(strings.ReplaceAll(string(s.Body), `"lastStatus": "RUNNING"`, `"lastStatus": "STOPPED"`), 0)
 		}
 		r.settle(time.Minute)
+		if n := len(r.Finished()); n != 2 {
+			t.Errorf("told %d times; the warning was delivered twice", n)
+		}
+		for _, s := range samples.Of(events.KindECSTaskStateChange) {
+			r.Queue.Send(strings.ReplaceAll(string(s.Body), "123456789012", "999999999999"), 0)
+		}
+		r.settle(time.Minute)
+		if n := len(r.Finished()); n != 2 {
+			t.Errorf("told %d times after another account's warning", n)
+		}
 		done := r.finishedOnce()
 		if done.Outcome != events.OutcomeReported || done.Subject.Service != "web" || !strings.Contains(done.Subject.Task, ":task/default/") || r.Script.Writes > 0 {
 			t.Errorf("%+v, %d writes", done, r.Script.Writes)

@@ -15,6 +15,9 @@ const fargateSpot = "SpotInterruption"
 // very event ECS takes the task's addresses out of its target groups, sends it its SIGTERM, and has the service's scheduler
 // start another. The event is the same for both deliveries of one, so that they are one record.
 func (w *Work) fargate(ctx context.Context, d handler.Delivery, t *events.ECSTaskStateChange) handler.Outcome {
+	if e := d.Event; e.Account != w.Account && e.Account != "" || e.Region != w.Region && e.Region != "" {
+		return w.nothing(ctx, d, "of another account or Region: another fleet's")
+	}
 	if t.StopCode != fargateSpot || t.LastStatus != "RUNNING" {
 		return w.nothing(ctx, d, "the task was not interrupted, or is on its way already")
 	}

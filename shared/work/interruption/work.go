@@ -46,12 +46,11 @@ type Clusters interface {
 
 // Reach is a Region, as far as drains need it.
 type Reach struct {
-	Instances Instances
-	Groups    Groups
-	Clusters  Clusters
-	// Containers and Places are ECS; nil leaves its machines alone.
-	Containers Containers
-	Places     *Places
+	Instances  Instances
+	Groups     Groups
+	Clusters   Clusters
+	Containers Containers // ECS, as Places is
+	Places     *Places    // nil: machines of ECS are left alone
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -79,16 +78,15 @@ type Work struct {
 
 // Handle is a handler.Work.
 func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
+	if task, ok := d.Event.Payload.(*events.ECSTaskStateChange); ok {
+		return w.fargate(ctx, d, task)
+	}
 	signal, ignore := signalOf(d.Event)
-	task, fargate := d.Event.Payload.(*events.ECSTaskStateChange)
-	if ignore != "" && !fargate {
+	if ignore != "" {
 		return w.nothing(ctx, d, ignore)
 	}
 	if d.Event.Account != "" && w.Account != "" && d.Event.Account != w.Account || d.Event.Region != "" && d.Event.Region != w.Region {
 		return w.nothing(ctx, d, fmt.Sprintf("from account %s, Region %s: another fleet's", d.Event.Account, d.Event.Region))
-	}
-	if fargate {
-		return w.fargate(ctx, d, task)
 	}
 	region := w.where(d.Event)
 	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: w.Open(region)}
