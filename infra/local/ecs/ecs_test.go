@@ -15,12 +15,19 @@ import (
 
 // fakeEC2 has machines whose states the test tells.
 type fakeEC2 struct {
+	mu       sync.Mutex
 	machines map[string]ec2.Instance
 	changed  func(ec2.Instance)
 	warned   func(string, ec2.SpotSignal)
 }
 
-func (f *fakeEC2) Instance(id string) (ec2.Instance, bool) { i, ok := f.machines[id]; return i, ok }
+func (f *fakeEC2) Instance(id string) (ec2.Instance, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, ok := f.machines[id]
+	return i, ok
+}
+
 func (f *fakeEC2) TypeInfo(string) (ec2.InstanceType, bool) {
 	return ec2.InstanceType{VCPU: 2, MemoryMiB: 8192}, true
 }
@@ -29,7 +36,9 @@ func (f *fakeEC2) OnSpotSignal(l func(id string, s ec2.SpotSignal)) { f.warned =
 
 func (f *fakeEC2) enter(id, state, userData string) {
 	i := ec2.Instance{ID: id, State: state, UserData: userData, Type: "m5.large", AZ: "us-east-1a"}
+	f.mu.Lock()
 	f.machines[id] = i
+	f.mu.Unlock()
 	f.changed(i)
 }
 

@@ -43,10 +43,12 @@ type Places struct {
 	ECS PlaceReader
 	Now func() time.Time
 
-	mu       sync.Mutex
+	listing  sync.Mutex // held while the clusters are listed: others wait for the same answer
 	clusters []string
 	fresh    time.Time // until when clusters is believed
-	known    map[string]belief
+
+	mu    sync.Mutex
+	known map[string]belief
 }
 
 type belief struct {
@@ -123,8 +125,8 @@ func (p *Places) believe(d time.Duration, key string, place Place) {
 // list lists the clusters. Whoever may not list them has none that are ekspedite's business: that must not make every machine
 // of the account a failure.
 func (p *Places) list(ctx context.Context) ([]string, error) {
-	p.mu.Lock() // others wait for the same answer
-	defer p.mu.Unlock()
+	p.listing.Lock()
+	defer p.listing.Unlock()
 	if p.Now().Before(p.fresh) {
 		return p.clusters, nil
 	}
