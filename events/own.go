@@ -124,7 +124,8 @@ func (p *ClusterContinuation) check(*Envelope) *fault {
 type DrainContinuation struct {
 	RunID      string `json:"runId"`
 	InstanceID string `json:"instanceId"`
-	Cluster    string `json:"cluster,omitempty"`
+	// Cluster is the name of an EKS cluster, or the ARN of an ECS cluster. Then Node is the container instance's ARN.
+	Cluster string `json:"cluster,omitempty"`
 	// Region is the machine's and the cluster's; empty: the function's own.
 	Region string `json:"region,omitempty"`
 	// Node is the node's name, NodeUID its uid: a node of the same name and another uid is another machine. They are empty
@@ -186,6 +187,11 @@ type Subject struct {
 	Node       string `json:"node,omitempty"`
 	InstanceID string `json:"instanceId,omitempty"`
 	NodeGroup  string `json:"nodeGroup,omitempty"`
+	// ContainerInstance is set instead of Node for a machine of an ECS cluster, Task and Service for a task on Fargate. They are
+	// ARNs, but for the service's name, and so is then Cluster.
+	ContainerInstance string `json:"containerInstance,omitempty"`
+	Task              string `json:"task,omitempty"`
+	Service           string `json:"service,omitempty"`
 }
 
 // Values of RunFinished.Outcome.
@@ -204,6 +210,7 @@ const (
 	OutcomeUpgraded         = "Upgraded"   // or patched
 	OutcomeRolledBack       = "RolledBack" // to the version before
 	OutcomeAborted          = "Aborted"    // ended where it was, because somebody wanted that
+	OutcomeReported         = "Reported"   // it can only be told: ECS acts itself
 	OutcomeNotReady         = "NotReady"   // the readiness gate has blockers
 )
 

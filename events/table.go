@@ -65,10 +65,10 @@ func table() []Contract {
 		// ECS and EKS
 		contract[ECSContainerInstanceStateChange](KindECSContainerInstanceStateChange, SourceECS, "ECS Container Instance State Change").
 			means("a machine of an ECS cluster changed", docsECS+"ecs_container_instance_events.html").
-			samples("").unmatched(inDepth),
+			samples("").unmatched("it comes with every task that starts or ends, and tells nothing that asking ECS once does not when a machine goes"),
 		contract[ECSTaskStateChange](KindECSTaskStateChange, SourceECS, "ECS Task State Change").
 			means("an ECS task moved on; the warning of Fargate Spot", docsECS+"ecs_task_events.html").
-			samples("", "spot").unmatched(inDepth),
+			samples("", "spot").to(HandlerInterruption, RouteRule), // the interrupted ones
 		contract[FargatePodTermination](KindFargatePodTermination, SourceEKS, "EKS Fargate Pod Scheduled Termination").
 			means("EKS will replace a Fargate pod to patch its machine", docsEKS+"fargate-pod-patching.html").
 			samples("").unmatched(inDepth),
@@ -113,7 +113,7 @@ func table() []Contract {
 			samples("", "manual", "upgrade").on(BusEkspedite).to(HandlerInterruption, RouteRule),
 		contract[DrainContinuation](KindDrainContinuation, SourceEkspedite, "Drain Continuation").
 			means("the interruption function looks at a drain again", docsOwn).
-			samples("", "hook", "removal").on(BusNone).to(HandlerInterruption, RouteDirect),
+			samples("", "hook", "removal", "container").on(BusNone).to(HandlerInterruption, RouteDirect),
 		contract[ScalingRequested](KindScalingRequested, SourceEkspedite, "Scaling Requested").
 			means("a cluster may need other nodes than it has; the doorbell puts it on the queue itself", docsScale).
 			samples("").on(BusEkspedite).to(HandlerScaling, RouteRule),
@@ -146,7 +146,7 @@ func table() []Contract {
 			samples("").on(BusNone).to(HandlerPipeline, RouteSchedule),
 		contract[RunFinished](KindRunFinished, SourceEkspedite, "Run Finished").
 			means("what came of a run; people are told, and approvals of pipelines may wait for an upgrade's", docsOwn).
-			samples("", "failed", "upgraded", "partial").on(BusEkspedite).to(HandlerNotify, RouteRule).also(HandlerPipeline), // the upgrade function's
+			samples("", "failed", "upgraded", "partial", "container", "fargate").on(BusEkspedite).to(HandlerNotify, RouteRule).also(HandlerPipeline), // the upgrade function's
 		contract[RunStarted](KindRunStarted, SourceEkspedite, "Run Started").
 			means("a run has begun to act: people are told", docsNotify).
 			samples("", "upgrade").on(BusEkspedite).to(HandlerNotify, RouteRule),

@@ -199,13 +199,13 @@ func TestEveryCallIsGranted(t *testing.T) {
 	}
 	// All others are the cluster function's. People at a command line have permissions of their own.
 	callers := map[string]string{
-		"compute.go": "Interruption", "endinstance.go": "Interruption", "jobs.go": "Pipeline", "catalogue.go": "Scaling", "nodegroups.go": "Scaling", "grouptranslate.go": "Scaling",
+		"compute.go": "Interruption", "endinstance.go": "Interruption", "ecs.go": "Interruption", "jobs.go": "Pipeline", "catalogue.go": "Scaling", "nodegroups.go": "Scaling", "grouptranslate.go": "Scaling",
 		"upgrades.go": "Upgrade", "authorities.go": "Upgrade", "readiness.go": "Upgrade", "readiness_template.go": "Upgrade", "readiness_addon.go": "Upgrade", "images.go": "Upgrade", "standins.go": "Upgrade", "approvals.go": "Pipeline", "grouprecipe.go": "Scaling", "grouptroubles.go": "Scaling", "groupwrites.go": "Scaling", "deployment.go": "", "prices.go": "",
 	}
 	// In the table that all share.
 	others := map[string]string{"eks:UpdateClusterVersion": "Upgrade"}
 	withoutGrant := map[string]string{"sts:GetCallerIdentity": "needs none"}
-	named := regexp.MustCompile(`"((?:autoscaling|cloudwatch|codepipeline|dynamodb|ec2|eks|elasticloadbalancing|elb|elbv2|events|iam|kms|logs|pricing|s3|servicequotas|sqs|ssm|sts):[A-Z][A-Za-z0-9]+)"`)
+	named := regexp.MustCompile(`"((?:autoscaling|cloudwatch|codepipeline|dynamodb|ec2|ecs|eks|elasticloadbalancing|elb|elbv2|events|iam|kms|logs|pricing|s3|servicequotas|sqs|ssm|sts):[A-Z][A-Za-z0-9]+)"`)
 	allowed, seen := map[string]map[string]bool{}, 0
 	for _, f := range []string{"Cluster", "Interruption", "Pipeline", "Scaling", "Upgrade"} {
 		allowed[f] = granted(t, f)

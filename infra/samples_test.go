@@ -55,13 +55,14 @@ func TestSamplesMeetTheRules(t *testing.T) {
 			}
 		}
 		// Notifications that Auto Scaling sends directly to a queue meet no rule. State changes to pending or running, launches
-		// that worked, alarms that are over, and what Health says of others than EKS are left out by theirs.
+		// that worked, alarms that are over, what Health says of others than EKS, and ECS tasks that nobody interrupts are left out by theirs.
 		direct := !strings.Contains(string(s.Body), `"detail-type"`)
 		started := s.Kind == events.KindInstanceStateChange && !slices.ContainsFunc([]string{"stopping", "stopped", "shutting-down", "terminated"},
 			func(state string) bool { return strings.Contains(string(s.Body), `"`+state+`"`) })
 		fine := s.Kind == events.KindAutoScalingResult && !strings.Contains(string(s.Body), `"Failed"`) ||
 			s.Kind == events.KindAlarmStateChange && strings.HasSuffix(s.Name, "-ok.json") ||
-			s.Kind == events.KindHealthEvent && !strings.Contains(string(s.Body), `"service": "EKS"`)
+			s.Kind == events.KindHealthEvent && !strings.Contains(string(s.Body), `"service": "EKS"`) ||
+			s.Kind == events.KindECSTaskStateChange && !strings.Contains(string(s.Body), `"SpotInterruption"`)
 		if contract.Route != events.RouteRule || direct || started || fine {
 			if len(to) > 0 {
 				t.Errorf("%s is not for a rule (%s) and goes to %v", s.Name, contract.Reason, to)

@@ -72,7 +72,7 @@ func observed(ctx context.Context, d *deployment.Deployment, l *ledger.Ledger, i
 	}
 	o, err = observe.Scaling{
 		Kubernetes: client, Groups: awscloud.NewNodeGroups(cfg, time.Now),
-		Market: observe.NewMarket(awscloud.NewMarket(cfg, time.Now), lookedUp{l}, id.Region, time.Now),
+		Market:   observe.NewMarket(awscloud.NewMarket(cfg, time.Now), lookedUp{l}, id.Region, time.Now),
 		Reclaims: l,
 	}.Cluster(ctx, id, memory)
 	if fault.Is(err, fault.Denied) {

@@ -34,7 +34,8 @@ func regions(f start.Function) func(region string) interruption.Reach {
 		if !ok {
 			cfg := awscloud.InRegion(f.Config, region)
 			compute := awscloud.NewCompute(cfg)
-			r = interruption.Reach{Instances: compute, Groups: compute, Clusters: clusters{&access.Directory{
+			containers := awscloud.NewContainers(cfg)
+			r = interruption.Reach{Instances: compute, Groups: compute, Containers: containers, Places: &interruption.Places{ECS: containers, Now: f.Now}, Clusters: clusters{&access.Directory{
 				Describe: awscloud.NewClusters(cfg).Cluster,
 				Token:    awscloud.NewTokens(cfg, f.Now).Token,
 				Now:      f.Now,

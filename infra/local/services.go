@@ -10,6 +10,7 @@ import (
 	"github.com/ekspedite/ekspedite/infra/local/codepipeline"
 	"github.com/ekspedite/ekspedite/infra/local/dynamodb"
 	"github.com/ekspedite/ekspedite/infra/local/ec2"
+	"github.com/ekspedite/ekspedite/infra/local/ecs"
 	"github.com/ekspedite/ekspedite/infra/local/eks"
 	"github.com/ekspedite/ekspedite/infra/local/elb"
 	"github.com/ekspedite/ekspedite/infra/local/eventbridge"
@@ -70,6 +71,7 @@ type Regional struct {
 	EC2         *ec2.Service
 	AutoScaling *autoscaling.Service
 	EKS         *eks.Service
+	ECS         *ecs.Service
 
 	KMS           *kms.Service
 	ServiceQuotas *servicequotas.Service
@@ -110,6 +112,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 	s.SNS = sns.New(w, topicQueues{s.SQS})
 	s.CodePipeline = codepipeline.New(w, s.Lambda, codepipeline.Neighbours{Roles: roles, Objects: objects{c.S3, w.Region}, Events: s.EventBridge})
 	s.AutoScaling = autoscaling.New(w, s.EC2, s.EventBridge, notifications{s.SQS})
+	s.ECS = ecs.New(w, s.EC2, s.EventBridge)
 	s.EKS = eks.New(w, eks.Options{
 		Launcher: o.launcher(c.CertificateFile()), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: roles, STS: c.STS, Logs: s.Logs, Keys: s.KMS, Dir: dir,
 		TokenWebhook: func(cluster string) string {
@@ -122,7 +125,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 
 func (s *Regional) apis() []*wire.Service {
 	return []*wire.Service{s.SQS.API(), s.Logs.API(), s.Logs.AlarmAPI(), s.Lambda.API(), s.EventBridge.API(), s.Scheduler.API(), s.DynamoDB.API(),
-		s.EC2.API(), s.AutoScaling.API(), s.EKS.API(), s.KMS.API(), s.ServiceQuotas.API(), s.SSM.API(), s.ELB.API(), s.CodePipeline.API(), s.SNS.API()}
+		s.EC2.API(), s.AutoScaling.API(), s.EKS.API(), s.ECS.API(), s.KMS.API(), s.ServiceQuotas.API(), s.SSM.API(), s.ELB.API(), s.CodePipeline.API(), s.SNS.API()}
 }
 
 // providers make the resources of templates.

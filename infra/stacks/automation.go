@@ -180,6 +180,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 
 	interrupted.Allow(workerGrants(interrupted, props.Ledger, bus)...)
 	interrupted.Allow(interruptionGrants()...)
+	interrupted.Allow(containerGrants()...)
 	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
 	scaled.Allow(workerGrants(scaled, props.Ledger, bus)...)
 	allowScaling(scaled, props.Ledger)
@@ -245,7 +246,7 @@ func interruptionSignals() []constructs.Signal {
 		ID:          "CapacityReservationInterruptionRule",
 		Description: "An instance loses its borrowed capacity reservation: as with a spot interruption. AWS's documents have two names for it",
 		Pattern:     pattern(events.KindCapacityReservationInterruption),
-	}}
+	}, fargateSignal()}
 }
 
 // removalSignal is a node that is given up, on ekspedite's own bus.

@@ -36,12 +36,14 @@ type rule struct {
 }
 
 var rules = []rule{
-	{who: []string{"shared/decide/..."}, except: []string{"shared/decide/scaling", "shared/decide/readiness", "shared/decide/nodemove", "shared/decide/upgrade", "shared/decide/calendar"}, only: []string{"shared/fleet", "shared/plan"},
+	{who: []string{"shared/decide/..."}, except: []string{"shared/decide/scaling", "shared/decide/readiness", "shared/decide/nodemove", "shared/decide/upgrade", "shared/decide/calendar", "shared/decide/ecsdrain"}, only: []string{"shared/fleet", "shared/plan"},
 		why: "a decision is a pure function of what was observed: it can be replayed, fuzzed and compared only if nothing else gets in"},
 	{who: []string{"shared/decide/scaling"}, only: []string{"shared/decide/packing", "shared/fleet", "shared/plan"},
 		why: "which nodes there shall be is decided in two layers: packing knows shapes and prices, scaling groups and time"},
 	{who: []string{"shared/decide/readiness"}, only: []string{"shared/decide/upgradepath", "shared/fleet", "shared/plan"},
 		why: "the gate reads the versions that the path is found in, so that both see the same cluster"},
+	{who: []string{"shared/decide/ecsdrain"}, only: []string{"shared/decide/interruption", "shared/fleet", "shared/plan"},
+		why: "a machine of ECS hears the signals that a node hears; what becomes of it has the same names"},
 	{who: []string{"shared/decide/nodemove"}, only: []string{"shared/decide/upgradepath", "shared/fleet", "shared/plan"},
 		why: "a move carries out one step of the path, on the groups and nodes that the path was found with"},
 	{who: []string{"shared/decide/calendar"}, only: []string{"shared/decide/maintenance", "shared/fleet", "shared/plan"},

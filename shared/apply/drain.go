@@ -31,8 +31,9 @@ const Width = 40
 
 // Drainer carries out the actions of package decide/interruption.
 type Drainer struct {
-	Nodes  NodeWriter
-	Groups GroupWriter
+	Nodes      NodeWriter
+	Groups     GroupWriter
+	Containers ContainerWriter // of package decide/ecsdrain
 }
 
 // Do carries out one action. A pod or node that is gone is success, and so is a pod whose place another one has taken.
@@ -54,6 +55,10 @@ func (d Drainer) Do(ctx context.Context, action plan.Action) error {
 		return d.Groups.EndInstance(ctx, a.AutoScalingGroup, a.InstanceID, a.Replace)
 	case plan.UncordonNode:
 		return fault.Ignore(d.Nodes.Uncordon(ctx, a), fault.NotFound)
+	case plan.DrainContainerInstance:
+		return fault.Ignore(d.Containers.DrainContainerInstance(ctx, a.Cluster, a.ContainerInstance), fault.NotFound)
+	case plan.StopTask:
+		return fault.Ignore(d.Containers.StopTask(ctx, a.Cluster, a.Task, a.Reason), fault.NotFound)
 	}
 	return unknown(action)
 }

@@ -63,7 +63,8 @@ var classes = map[string]fault.Class{
 	"DeleteConflict":                                   fault.Blocked,  // IAM: the same
 	"InvalidNetworkInterface.InUse":                    fault.Blocked,
 	"OperationInProgress":                              fault.Blocked,
-	"OperationAborted":                                 fault.Blocked, // CloudWatch Logs
+	"OperationAborted":                                 fault.Blocked,  // CloudWatch Logs
+	"ClusterNotFoundException":                         fault.NotFound, // ECS
 	"ConditionalCheckFailedException":                  fault.Conflict,
 	"TransactionConflictException":                     fault.Conflict,
 	"EntityAlreadyExists":                              fault.Conflict,

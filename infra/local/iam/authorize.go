@@ -105,7 +105,7 @@ func refusal(caller string, need wire.Need, reason string) *wire.Error {
 	msg := "User: " + caller + " is not authorized to perform: " + action
 	if need.Resource != "*" {
 		msg += " on resource: " + need.Resource
-	} else if service == "eks" || service == "events" || service == "dynamodb" || service == "logs" || service == "lambda" || service == "kms" || service == "ssm" || service == "servicequotas" || service == "pricing" {
+	} else if service == "eks" || service == "events" || service == "dynamodb" || service == "logs" || service == "lambda" || service == "kms" || service == "ssm" || service == "servicequotas" || service == "pricing" || service == "ecs" {
 		msg += " on resource: *"
 	}
 	if reason != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/ekspedite/ekspedite/shared/apply"
 	"github.com/ekspedite/ekspedite/shared/decide/interruption"
 	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 	"github.com/ekspedite/ekspedite/shared/obs"
@@ -224,6 +225,8 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 			r.progress("MachineEnded", a.String(), res.At)
 		case plan.UncordonNode:
 			r.progress("GivenBack", a.String(), res.At)
+		default:
+			r.noteContainer(res)
 		}
 	}
 	r.drain.Evicted += evicted
@@ -255,6 +258,9 @@ func (r *run) progress(step, detail string, at time.Time) {
 
 func (r *run) subject() events.Subject {
 	s := events.Subject{Cluster: r.cluster, Region: r.region, Node: r.drain.Node, InstanceID: r.drain.InstanceID}
+	if fleet.IsECSCluster(r.cluster) {
+		s.Node, s.ContainerInstance = "", r.drain.Node
+	}
 	if r.signal.Removal != nil {
 		s.NodeGroup = r.signal.Removal.Group
 	}
@@ -325,6 +331,9 @@ func (r *run) result(p plan.Plan, now time.Time) events.RunFinished {
 		if !at.IsZero() {
 			done.Timings[name] = at.Sub(r.signal.EventTime).Milliseconds()
 		}
+	}
+	if fleet.IsECSCluster(r.cluster) {
+		return r.ofContainer(done)
 	}
 	return done
 }

@@ -27,6 +27,9 @@ const (
 // eksHooks are those that EKS puts on the groups of managed node groups and completes itself when it has drained a node.
 var eksHooks = map[string]bool{"Launch-LC-Hook": true, "Terminate-LC-Hook": true}
 
+// ecsHook is the one that ECS puts on the groups of capacity providers with managed draining, and completes itself.
+const ecsHook = "ecs-managed-draining-termination-hook"
+
 // signalOf reads what an event says about a machine. The second result is false for events that are about no machine or
 // need no answer, with the reason.
 func signalOf(e events.Event) (s interruption.Signal, why string) {
@@ -53,6 +56,8 @@ func signalOf(e events.Event) (s interruption.Signal, why string) {
 		s.InstanceID = p.EC2InstanceID
 		s.Hook = &interruption.Hook{Group: p.AutoScalingGroupName, Name: p.LifecycleHookName, Token: p.LifecycleActionToken}
 		switch {
+		case p.LifecycleHookName == ecsHook:
+			return s, "the hook " + p.LifecycleHookName + " is ECS's own: managed draining"
 		case eksHooks[p.LifecycleHookName]:
 			return s, "the hook " + p.LifecycleHookName + " is EKS's own"
 		case p.ToWarmPool():

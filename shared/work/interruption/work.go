@@ -46,9 +46,11 @@ type Clusters interface {
 
 // Reach is a Region, as far as drains need it.
 type Reach struct {
-	Instances Instances
-	Groups    Groups
-	Clusters  Clusters
+	Instances  Instances
+	Groups     Groups
+	Clusters   Clusters
+	Containers Containers // ECS, as Places is
+	Places     *Places    // nil: machines of ECS are left alone
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -78,6 +80,9 @@ type Work struct {
 
 // Handle is a handler.Work.
 func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
+	if task, ok := d.Event.Payload.(*events.ECSTaskStateChange); ok {
+		return w.fargate(ctx, d, task)
+	}
 	signal, ignore := signalOf(d.Event)
 	if ignore != "" {
 		return w.nothing(ctx, d, ignore)
@@ -134,7 +139,7 @@ func (r *run) look(ctx context.Context) handler.Outcome {
 	case err != nil:
 		return r.without(ctx, nil, "EC2 does not know instance "+r.signal.InstanceID)
 	case r.cluster == "":
-		return r.without(ctx, &inst, "instance "+inst.ID+" belongs to no cluster")
+		return r.outside(ctx, inst)
 	case !r.began && (inst.State == "terminated" || inst.State == "stopped"):
 		return r.without(ctx, &inst, "instance "+inst.ID+" is "+inst.State+" already")
 	}
@@ -304,7 +309,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 }
 
 func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
-	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups}.Do)
+	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups, Containers: r.reach.Containers}.Do)
 	claimed := false
 	for _, s := range p.Steps {
 		if wantsLease(s) && !claimed {
@@ -329,7 +334,7 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 func wantsLease(s plan.Step) bool {
 	for _, a := range s.Actions {
 		switch a.(type) {
-		case plan.EvictPod, plan.DeletePod, plan.TerminateInstance, plan.UncordonNode:
+		case plan.EvictPod, plan.DeletePod, plan.TerminateInstance, plan.UncordonNode, plan.StopTask:
 			return true
 		}
 	}
