@@ -85,6 +85,9 @@ func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
 	}
 	region := w.where(d.Event)
 	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: w.Open(region)}
+	if _, asked := d.Event.Payload.(*events.NodeRemovalRequested); d.Last && !asked && r.Now().Before(r.end()) {
+		return handler.Again(0) // an invocation that dies at work would take the drain with it; who asks can ask again
+	}
 	return r.look(ctx)
 }
 
@@ -382,14 +385,17 @@ const insistence = 15 * time.Minute
 // within seconds, of an API server that starts anew, must not end a drain.
 func (r *run) failed(err error) handler.Outcome {
 	o := handler.Failed(err)
-	end := r.signal.Deadline
-	switch {
-	case !end.IsZero():
-	case r.signal.Removal != nil: // the node has to be given back
-		end = r.signal.Removal.Until.Add(insistence)
-	default:
-		end = r.signal.EventTime.Add(insistence)
-	}
-	o.Insist = r.Now().Before(end)
+	o.Insist = r.Now().Before(r.end())
 	return o
+}
+
+// end is until when nothing that fails, or dies, ends the run.
+func (r *run) end() time.Time {
+	switch {
+	case !r.signal.Deadline.IsZero():
+		return r.signal.Deadline
+	case r.signal.Removal != nil: // the node has to be given back
+		return r.signal.Removal.Until.Add(insistence)
+	}
+	return r.signal.EventTime.Add(insistence)
 }
