@@ -13,6 +13,8 @@ type NodeWriter interface {
 	Evict(ctx context.Context, a plan.EvictPod) error
 	Delete(ctx context.Context, a plan.DeletePod) error
 	Uncordon(ctx context.Context, a plan.UncordonNode) error
+	OutOfService(ctx context.Context, a plan.OutOfService) error
+	Record(ctx context.Context, a plan.RecordEvent) error
 }
 
 // GroupWriter writes to Auto Scaling.
@@ -54,6 +56,10 @@ func (d Drainer) Do(ctx context.Context, action plan.Action) error {
 		return d.Groups.EndInstance(ctx, a.AutoScalingGroup, a.InstanceID, a.Replace)
 	case plan.UncordonNode:
 		return fault.Ignore(d.Nodes.Uncordon(ctx, a), fault.NotFound)
+	case plan.OutOfService:
+		return fault.Ignore(d.Nodes.OutOfService(ctx, a), fault.NotFound)
+	case plan.RecordEvent: // told before is told
+		return fault.Ignore(fault.Ignore(d.Nodes.Record(ctx, a), fault.Conflict), fault.NotFound)
 	}
 	return unknown(action)
 }

@@ -28,6 +28,14 @@ interruption
   rebalance
   replaceCapacity
   forceMargin
+  mode
+  rebalancePatience
+  replacePatience
+  longGrace
+  barePods
+  jobs
+  jobPatience
+  outOfService
 notifications
   *
 `

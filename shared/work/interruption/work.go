@@ -111,6 +111,9 @@ type run struct {
 	region     string         // the machine's, and so the cluster's
 	reach      Reach          // that Region
 	events     []events.Event // to be published at the end of the look
+	nodes      Nodes          // the cluster's, where something may be written; nil otherwise
+	news       []plan.RecordEvent
+	planned    []string // what would have been done, where nothing may be
 }
 
 func (r *run) look(ctx context.Context) handler.Outcome {
@@ -239,7 +242,8 @@ func (r *run) resume(known ledger.Drain) (standing, string) {
 }
 
 // newStory tells whether an event about a machine whose drain is over begins another one: nothing was drained then,
-// another hook waits now, a machine that was drained by choice must go after all, or one that has stayed is given up. Of
+// another hook waits now, a machine that was drained by choice must go after all, one that was given back is expected to go
+// again, or one that has stayed is given up. Of
 // a machine that we have ended only its hook is left to tell.
 func (r *run) newStory(known ledger.Drain) bool {
 	old := decodeSignal(known.Signal, r.signal)
@@ -248,7 +252,8 @@ func (r *run) newStory(known ledger.Drain) bool {
 		return hooked
 	}
 	return hooked ||
-		known.Outcome == events.OutcomeNothingToDo && r.signal.EventID != old.EventID ||
+		r.signal.EventID != old.EventID && (known.Outcome == events.OutcomeNothingToDo || known.Outcome == events.OutcomePlanned ||
+			known.Outcome == events.OutcomeNodeKept && r.signal.Cause == string(events.KindRebalanceRecommendation)) ||
 		r.signal.Involuntary && !old.Involuntary ||
 		r.signal.Removal != nil && r.signal.EventID != old.EventID && r.Now().After(survived(old))
 }
@@ -283,6 +288,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		}
 		o.RunID, o.Blocked, o.Attempt, o.Began = r.drain.RunID, r.drain.Blocked, r.drain.Attempt, r.drain.Node != ""
 		o.Ended, o.Refusal = !r.drain.EndedAt.IsZero(), r.drain.Refusal
+		r.further(ctx, nodes, &o, policy.Interruption)
 		p, err := interruption.Decide(r.Now(), o, policy.Interruption)
 		if err != nil {
 			return p, &fault.Error{Class: fault.Invalid, Err: err}
@@ -294,6 +300,10 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if readErr != nil && o.Node == nil && p.Empty() && p.Outcome == "" {
 			return p, readErr // nothing could be seen: let the message come again
 		}
+		if policy.Interruption.Mode == fleet.DrainObserve {
+			return r.rehearse(ctx, nodes, p), nil
+		}
+		r.nodes = nodes
 		err = r.apply(ctx, nodes, p)
 		if fault.Is(err, fault.Conflict) && try < conflictTries {
 			continue // the node was changed under us: look again at once
@@ -306,6 +316,7 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups}.Do)
 	claimed := false
 	for _, s := range p.Steps {
+		r.foresee(s)
 		if wantsLease(s) && !claimed {
 			if err := r.claim(ctx); err != nil {
 				return err
@@ -326,9 +337,13 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 // wantsLease tells whether a step is better done by one delivery only.
 func wantsLease(s plan.Step) bool {
 	for _, a := range s.Actions {
-		switch a.(type) {
+		switch a := a.(type) {
 		case plan.EvictPod, plan.DeletePod, plan.TerminateInstance, plan.UncordonNode:
 			return true
+		case plan.ReplaceInstance:
+			if a.First {
+				return true
+			}
 		}
 	}
 	return false
@@ -350,6 +365,7 @@ func (r *run) conclude(ctx context.Context, p plan.Plan, err error) handler.Outc
 	if p.Outcome != "" && r.unended && (!r.signal.Involuntary || r.Now().Before(r.signal.Deadline)) {
 		p.Outcome, p.LookAgain = "", min(time.Duration(r.drain.Attempt+1)*time.Second, 30*time.Second) // empty, but there
 	}
+	r.tellCluster(ctx, p)
 	if p.Outcome != "" {
 		return r.finish(ctx, p)
 	}
@@ -376,26 +392,4 @@ func (r *run) goOn(ctx context.Context, after time.Duration) handler.Outcome {
 func (r *run) waitFor(ctx context.Context, busy *heldError) handler.Outcome {
 	obs.Log(ctx).Info("another invocation drains this instance", "instance", r.drain.InstanceID, "holder", busy.by, "until", busy.until)
 	return handler.Again(max(time.Second, busy.until.Sub(r.Now())))
-}
-
-// insistence is how long failures are overcome on a machine that has no deadline.
-const insistence = 15 * time.Minute
-
-// failed says that this look came to nothing. While the machine has time left there will be another one: three failures
-// within seconds, of an API server that starts anew, must not end a drain.
-func (r *run) failed(err error) handler.Outcome {
-	o := handler.Failed(err)
-	o.Insist = r.Now().Before(r.end())
-	return o
-}
-
-// end is until when nothing that fails, or dies, ends the run.
-func (r *run) end() time.Time {
-	switch {
-	case !r.signal.Deadline.IsZero():
-		return r.signal.Deadline
-	case r.signal.Removal != nil: // the node has to be given back
-		return r.signal.Removal.Until.Add(insistence)
-	}
-	return r.signal.EventTime.Add(insistence)
 }
