@@ -221,7 +221,7 @@ func reason(s Signal) string {
 		text += " (" + s.Action + ")"
 	}
 	if !s.Deadline.IsZero() {
-		text += " at " + s.Deadline.UTC().Format(time.TimeOnly)
+		text += " at " + clock(s.EventTime, s.Deadline)
 	}
 	return fmt.Sprintf("%s: %s", s.Cause, text)
 }

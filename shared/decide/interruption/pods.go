@@ -55,7 +55,7 @@ func sortPods(now time.Time, o Observation, policy fleet.InterruptionPolicy) pod
 	for _, p := range o.Pods {
 		why := stays(p, o.Signal)
 		if why == "" && stuck(now, p) {
-			why = "its grace was over at " + clock(p.GoneBy) + ", and nobody has ended it"
+			why = "its grace was over at " + clock(now, p.GoneBy) + ", and nobody has ended it"
 		}
 		hold := protection(now, p, o.Signal, policy)
 		switch {
@@ -65,7 +65,7 @@ func sortPods(now time.Time, o Observation, policy fleet.InterruptionPolicy) pod
 			out.terminating++
 			out.waitFor = append(out.waitFor, p)
 		case hold.why != "" && !hold.until.IsZero():
-			out.notes = append(out.notes, fmt.Sprintf("%s stays until %s: %s", p.ID(), clock(hold.until), hold.why))
+			out.notes = append(out.notes, fmt.Sprintf("%s stays until %s: %s", p.ID(), clock(now, hold.until), hold.why))
 			out.held = append(out.held, p)
 			if out.heldUntil.IsZero() || hold.until.Before(out.heldUntil) {
 				out.heldUntil = hold.until

@@ -97,4 +97,10 @@ func doNotDisrupt(now time.Time, p fleet.Pod) (bool, time.Time) {
 	return now.Before(until), until
 }
 
-func clock(t time.Time) string { return t.UTC().Format(time.TimeOnly) }
+// clock is a time for people: with its day if that is not clear.
+func clock(now, t time.Time) string {
+	if d := t.Sub(now); d > 12*time.Hour || d < -12*time.Hour {
+		return t.UTC().Format(time.DateTime)
+	}
+	return t.UTC().Format(time.TimeOnly)
+}

@@ -66,13 +66,13 @@ func recommendation(now time.Time, o Observation, policy fleet.InterruptionPolic
 		return retire(now, o, policy, p, pods)
 	case late:
 		p.Left = pods.names()
-		return giveBack(p, o, "no interruption has followed until "+clock(until(o, policy)))
+		return giveBack(p, o, "no interruption has followed until "+clock(now, until(o, policy)))
 	}
 	p.Add("stop new work", first(o, policy)...)
 	p.Add("evict", evictions(now, o, policy, pods)...)
 	pause := pause(now, o)
 	if pods.left() == 0 && cordoned(*o.Node) {
-		p.Notes = append(p.Notes, "the node is empty, and kept so until "+clock(until(o, policy))+" in case the interruption comes")
+		p.Notes = append(p.Notes, "the node is empty, and kept so until "+clock(now, until(o, policy))+" in case the interruption comes")
 		pause = watch
 	}
 	return again(p, o, within(now, pause, until(o, policy), pods.heldUntil))
@@ -148,7 +148,7 @@ func replaceFirst(now time.Time, o Observation, policy fleet.InterruptionPolicy,
 	}
 	whole := !o.unread(PartReplacement) && o.ReadyThere >= o.Replacement.Desired
 	if end := asked.Add(policy.ReplacePatience); !whole && now.Before(end) {
-		p.Notes = append(p.Notes, fmt.Sprintf("the replacement is waited for until %s: %d of %d machines of %s are Ready nodes", clock(end), o.ReadyThere, o.Replacement.Desired, o.DetachedFrom))
+		p.Notes = append(p.Notes, fmt.Sprintf("the replacement is waited for until %s: %d of %d machines of %s are Ready nodes", clock(now, end), o.ReadyThere, o.Replacement.Desired, o.DetachedFrom))
 		return again(p, o, within(now, coming, end)), true
 	}
 	return p, false

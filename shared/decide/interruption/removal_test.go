@@ -153,6 +153,8 @@ func checkRemoval(t *testing.T, o interruption.Observation, p plan.Plan) {
 		switch a := a.(type) {
 		case plan.TerminateInstance:
 			switch {
+			case o.DetachedFrom != "" && o.Signal.Removal == nil && !o.Signal.Involuntary && !o.Ended && o.Refusal == "" && a.AutoScalingGroup == "":
+				// replaced first: checkDepth looks at these
 			case o.Signal.Removal == nil || o.Signal.Hook != nil || o.Ended || o.Refusal != "":
 				t.Errorf("%s: nobody wants it, or it was asked for or refused before", a)
 			case a.AutoScalingGroup != o.Group.Name || o.Group.Name != "" && (o.Group.Desired <= o.Group.Min || o.Group.LifecycleState != "InService"):
@@ -169,7 +171,7 @@ func checkRemoval(t *testing.T, o interruption.Observation, p plan.Plan) {
 				t.Errorf("%s: a pod may come", a)
 			}
 		case plan.UncordonNode:
-			if !byChoice || p.Outcome != interruption.NodeKept || a.UID == "" || a.ResourceVersion == "" {
+			if o.Signal.Involuntary || p.Outcome != interruption.NodeKept || a.UID == "" || a.ResourceVersion == "" {
 				t.Errorf("%s, outcome %s, preconditions %q %q", a, p.Outcome, a.UID, a.ResourceVersion)
 			}
 		case plan.ReplaceInstance, plan.DeletePod:

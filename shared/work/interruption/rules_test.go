@@ -69,7 +69,7 @@ func TestR2_AWeakerEventLoosensNothing(t *testing.T) {
 
 // The last look of a drain by choice must not swallow the warning that came while it ran.
 func TestR2_AWarningDuringTheLastLook(t *testing.T) {
-	for when := time.Hour - 200*time.Millisecond; when < time.Hour+1800*time.Millisecond; when += 40 * time.Millisecond { // the last look and around it
+	for when := time.Hour - 200*time.Millisecond; when < time.Hour+780*time.Millisecond; when += 20 * time.Millisecond { // the last look and around it
 		story(t, func(t *testing.T, w *world, q *sqs) {
 			w.policy.Interruption.Rebalance = fleet.RebalanceDrain
 			w.latency = 60 * time.Millisecond
