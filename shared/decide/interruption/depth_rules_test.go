@@ -23,7 +23,7 @@ func (r worlds) depth(o interruption.Observation, pol fleet.InterruptionPolicy) 
 			p.Claims = []string{"data"}
 		}
 		if p.Deleting {
-			p.GoneBy = began.Add(time.Duration(r.IntN(240)-120) * time.Second)
+			p.GoneBy = began.Add(time.Duration(r.IntN(240)-120) * time.Second) // some of them are stuck
 		}
 	}
 	if r.yes(20) {

@@ -197,7 +197,7 @@ func check(t *testing.T, now time.Time, o interruption.Observation, pol fleet.In
 			}
 		}
 	}
-	checkRemoval(t, o, p)
+	checkRemoval(t, now, o, p)
 	byUID := map[string]fleet.Pod{}
 	for _, pod := range o.Pods {
 		byUID[pod.UID] = pod
