@@ -189,5 +189,9 @@ func retire(now time.Time, o Observation, policy fleet.InterruptionPolicy, p pla
 	}
 	p.Add("stop new work", first(o, policy)...)
 	p.Add("evict", evictions(now, o, policy, pods)...)
-	return again(p, o, within(now, pause(now, o), until(o, policy), pods.heldUntil))
+	d := pause(now, o)
+	if now.After(o.Signal.EventTime.Add(voluntaryPatience)) { // what has not given by now may take all day
+		d = watch
+	}
+	return again(p, o, within(now, d, until(o, policy), pods.heldUntil))
 }
