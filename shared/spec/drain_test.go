@@ -76,10 +76,14 @@ func TestInterruptionPolicyIsDocumented(t *testing.T) {
 	}
 }
 
+// short is a duration as people write it.
 func short(d time.Duration) string {
-	s := strings.TrimSuffix(d.String(), "0s")
-	if strings.HasSuffix(s, "m") || strings.HasSuffix(s, "h") {
-		return strings.TrimSuffix(s, "0m")
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
 	}
-	return d.String()
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
