@@ -2,6 +2,7 @@ package interruption
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ekspedite/ekspedite/shared/decide/interruption"
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -12,6 +13,7 @@ import (
 // further adds to an observation what the run remembers, and what only some looks have to read.
 func (r *run) further(ctx context.Context, nodes Nodes, o *interruption.Observation, policy fleet.InterruptionPolicy) {
 	now := r.Now()
+	r.cordoned = o.Node != nil && slices.ContainsFunc(o.Node.Taints, func(t fleet.Taint) bool { return t.Key == interruption.TaintKey })
 	r.drain.HadVolumes = r.drain.HadVolumes || interruption.HasVolumes(now, *o, policy)
 	o.DetachedFrom, o.ReplacedAt, o.HadVolumes = r.drain.DetachedFrom, r.drain.ReplacedAt, r.drain.HadVolumes
 	observe.Further(ctx, nodes, r.reach.Groups, o, interruption.Further(now, *o, policy))

@@ -207,7 +207,7 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 		}
 		switch a := res.Action.(type) {
 		case plan.CordonNode:
-			r.aboutNode("Cordoned", "no new pods, out of load balancers: "+r.signal.Cause, false, res.At)
+			r.cordoned = true
 			r.drain.CordonedAt = res.At
 			r.Metrics.Took("EventAgeAtCordon", res.At.Sub(r.signal.EventTime))
 			r.progress("Cordoned", "node "+a.Node+": no new pods, out of load balancers", res.At)

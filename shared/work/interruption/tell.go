@@ -78,6 +78,9 @@ func (r *run) tellCluster(ctx context.Context, p plan.Plan) {
 	done := r.news
 	r.news = nil
 	r.aboutNode(r.signal.Cause, p.Reason, r.signal.Involuntary, r.signal.EventTime)
+	if r.cordoned { // perhaps by a delivery that another one was faster than
+		r.aboutNode("Cordoned", "no new pods, out of load balancers: "+r.signal.Cause, false, r.Now())
+	}
 	r.news = append(r.news, done...)
 	switch left := strings.Join(p.Left, ", "); p.Outcome {
 	case events.OutcomeDrained, events.OutcomeNodeRemoved:

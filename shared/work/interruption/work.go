@@ -112,6 +112,7 @@ type run struct {
 	reach      Reach          // that Region
 	events     []events.Event // to be published at the end of the look
 	nodes      Nodes          // the cluster's, where something may be written; nil otherwise
+	cordoned   bool           // the node is
 	news       []plan.RecordEvent
 	planned    []string // what would have been done, where nothing may be
 }
