@@ -20,7 +20,6 @@ type depths struct {
 	ended      []string           // states of the machine at that time
 	told       []plan.RecordEvent // Kubernetes Events
 	rebalances bool               // capacity rebalancing is on for the group
-	fresh      []fleet.Node       // nodes beside the machine's
 	launches   time.Duration      // from a detachment to the new machine's Ready node; 0: EC2 has none
 	detached   time.Time          // when the machine left its group
 }
