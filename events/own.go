@@ -237,6 +237,8 @@ type RunFinished struct {
 	Counts map[string]int64 `json:"counts,omitzero"`
 	// Blocked names what was in the way, such as "default/web-1 by PodDisruptionBudget web".
 	Blocked []string `json:"blocked,omitzero"`
+	// Plan is what would have been done, in order: of a run that was only to look.
+	Plan []string `json:"plan,omitzero"`
 	// Failures are why a run on a cluster failed: whose each is, and what to do about it.
 	Failures []Failure `json:"failures,omitzero"`
 }

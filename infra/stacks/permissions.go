@@ -167,6 +167,12 @@ func interruptionGrants() []constructs.Grant {
 		Resources: ec2ARNs("instance"),
 		Wide:      "The condition leaves the machines that the planner of nodes has launched.",
 		When:      tagged("aws:ResourceTag/" + poolTag),
+	}, {
+		Sid:       "EndReplacedNodes", // which have left their group so that their replacement comes first
+		Actions:   []string{"ec2:TerminateInstances"},
+		Resources: ec2ARNs("instance"),
+		Wide:      "The condition leaves the machines of groups that ekspedite has made. EC2 names instances.",
+		When:      ours,
 	}, keepToRegions()}
 }
 

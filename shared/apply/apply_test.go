@@ -162,6 +162,8 @@ type api struct{ err error }
 
 func (a api) Cordon(context.Context, plan.CordonNode) error                      { return a.err }
 func (a api) Uncordon(context.Context, plan.UncordonNode) error                  { return a.err }
+func (a api) OutOfService(context.Context, plan.OutOfService) error              { return a.err }
+func (a api) Record(context.Context, plan.RecordEvent) error                     { return a.err }
 func (a api) EndInstance(context.Context, string, string, bool) error            { return a.err }
 func (a api) Evict(context.Context, plan.EvictPod) error                         { return a.err }
 func (a api) Delete(context.Context, plan.DeletePod) error                       { return a.err }
@@ -182,6 +184,8 @@ func TestR18_GoneIsSuccess(t *testing.T) {
 		{plan.Heartbeat{}, nil},
 		{plan.TerminateInstance{}, nil},
 		{plan.UncordonNode{}, []fault.Class{fault.NotFound}},
+		{plan.OutOfService{}, []fault.Class{fault.NotFound}},
+		{plan.RecordEvent{}, []fault.Class{fault.NotFound, fault.Conflict}},
 	} {
 		for c := fault.Transient; c <= fault.Invalid; c++ {
 			a := api{fault.New(c, "no")}

@@ -13,6 +13,8 @@ type NodeWriter interface {
 	Evict(ctx context.Context, a plan.EvictPod) error
 	Delete(ctx context.Context, a plan.DeletePod) error
 	Uncordon(ctx context.Context, a plan.UncordonNode) error
+	OutOfService(ctx context.Context, a plan.OutOfService) error
+	Record(ctx context.Context, a plan.RecordEvent) error
 }
 
 // GroupWriter writes to Auto Scaling.
@@ -59,6 +61,10 @@ func (d Drainer) Do(ctx context.Context, action plan.Action) error {
 		return fault.Ignore(d.Containers.DrainContainerInstance(ctx, a.Cluster, a.ContainerInstance), fault.NotFound)
 	case plan.StopTask:
 		return fault.Ignore(d.Containers.StopTask(ctx, a.Cluster, a.Task, a.Reason), fault.NotFound)
+	case plan.OutOfService:
+		return fault.Ignore(d.Nodes.OutOfService(ctx, a), fault.NotFound)
+	case plan.RecordEvent: // told before is told
+		return fault.Ignore(fault.Ignore(d.Nodes.Record(ctx, a), fault.Conflict), fault.NotFound)
 	}
 	return unknown(action)
 }

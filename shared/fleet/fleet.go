@@ -179,8 +179,14 @@ type Pod struct {
 	Priority    int32             `json:"priority,omitempty"`
 	Grace       time.Duration     `json:"grace"`              // terminationGracePeriodSeconds
 	Deleting    bool              `json:"deleting,omitempty"` // it has a deletion timestamp
-	Mirror      bool              `json:"mirror,omitempty"`   // a static pod's image in the API
-	Tolerations []Toleration      `json:"tolerations,omitempty"`
+	// GoneBy is when the grace of a pod that is being deleted is over; zero where nobody has read it.
+	GoneBy time.Time `json:"goneBy,omitzero"`
+	// Started is when the kubelet took the pod; zero where nobody has read it.
+	Started time.Time `json:"started,omitzero"`
+	// Claims are the names of the PersistentVolumeClaims that it mounts, in its namespace.
+	Claims      []string     `json:"claims,omitempty"`
+	Mirror      bool         `json:"mirror,omitempty"` // a static pod's image in the API
+	Tolerations []Toleration `json:"tolerations,omitempty"`
 	// Budget is the PodDisruptionBudget that selects the pod, as namespace/name; "" if there is none. Of several, a drain has ""
 	// and a Workload their names joined by "+", as a budget that allows nothing.
 	Budget string `json:"budget,omitempty"`
@@ -207,4 +213,6 @@ type ScalingGroup struct {
 	// Min and Desired are the group's sizes, read only where a machine is to be removed.
 	Min     int `json:"min,omitempty"`
 	Desired int `json:"desired,omitempty"`
+	// Rebalances: Auto Scaling replaces its machines by itself when EC2 recommends it. Read only where that matters.
+	Rebalances bool `json:"rebalances,omitempty"`
 }

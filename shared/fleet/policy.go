@@ -20,6 +20,8 @@ type RebalanceAction string
 const (
 	RebalanceIgnore RebalanceAction = "Ignore"
 	RebalanceDrain  RebalanceAction = "Drain"
+	// RebalanceReplaceThenDrain drains when the replacement is Ready, and ends the machine.
+	RebalanceReplaceThenDrain RebalanceAction = "ReplaceThenDrain"
 )
 
 // InterruptionPolicy says how interruptions are handled.
@@ -31,6 +33,8 @@ type InterruptionPolicy struct {
 	// ForceMargin is how long before the machine's end, beyond the pod's own grace, a pod that a PodDisruptionBudget
 	// still holds gets its SIGTERM on an involuntary event. It would die without one.
 	ForceMargin time.Duration `json:"forceMargin"`
+
+	DrainPolicy
 }
 
 // DefaultPolicy is safe in production.
@@ -39,5 +43,6 @@ func DefaultPolicy() Policy {
 		Rebalance:       RebalanceIgnore,
 		ReplaceCapacity: true,
 		ForceMargin:     5 * time.Second,
+		DrainPolicy:     DefaultDrainPolicy(),
 	}, Scaling: DefaultScalingPolicy(), Upgrade: DefaultUpgradePolicy()}
 }

@@ -23,6 +23,7 @@ type Delivery struct {
 	Event     events.Event
 	MessageID string
 	Received  int       // how often SQS delivered it, this time included
+	Last      bool      // SQS delivers it no more: if this invocation dies, nobody goes on
 	SentAt    time.Time // when it was first sent to the queue
 }
 
@@ -88,6 +89,7 @@ func (h *Handler) record(ctx, work context.Context, r awsevents.SQSMessage) bool
 	start := h.Now()
 	d := Delivery{MessageID: r.MessageId, Received: number(r.Attributes["ApproximateReceiveCount"], 1)}
 	d.SentAt = time.UnixMilli(int64(number(r.Attributes["SentTimestamp"], int(start.UnixMilli()))))
+	d.Last = h.MaxReceives > 0 && d.Received >= h.MaxReceives
 	log := h.Log.With("messageId", r.MessageId, "received", d.Received)
 
 	var err error
@@ -126,7 +128,11 @@ func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, r aw
 			r.Body = next
 		}
 	}
-	if err := h.carryOut(ctx, disp, r); err != nil { // SQS keeps the record: nothing is lost, the work runs again
+	err := h.carryOut(ctx, disp, r)
+	if err != nil && disp.Verb != Retry { // a second try is cheaper than doing the work again, and uses up no delivery
+		err = h.carryOut(ctx, disp, r)
+	}
+	if err != nil { // SQS keeps the record: nothing is lost, the work runs again
 		log.Error("could not settle", "disposition", disp.Verb, "reason", disp.Reason, "error", err)
 		if disp.Verb != Retry { // soon, if SQS lets us say so, and else after the visibility timeout
 			err = h.Queue.Release(ctx, r.ReceiptHandle, retryAfter(err, d.Received))

@@ -189,9 +189,9 @@ func TestNothingIsLostWhenSettlingFails(t *testing.T) {
 		failed   bool
 		log      string
 	}{
-		"the continuation cannot be sent": {&queue{failSend: gone}, Later(0, next), 1, true, "continue DrainContinuation after 0s release h-m after 1s"},
-		"nor the message released":        {&queue{failSend: gone, failRel: gone}, Later(0, next), 1, true, "continue DrainContinuation after 0s release h-m after 1s"},
-		"the reject cannot be sent":       {&queue{failDead: gone}, Failed(errors.New("no")), 3, true, "reject m: gave up after 3 deliveries, the last one with: no release h-m after 4s"},
+		"the continuation cannot be sent": {&queue{failSend: gone}, Later(0, next), 1, true, "continue DrainContinuation after 0s continue DrainContinuation after 0s release h-m after 1s"},
+		"nor the message released":        {&queue{failSend: gone, failRel: gone}, Later(0, next), 1, true, "continue DrainContinuation after 0s continue DrainContinuation after 0s release h-m after 1s"},
+		"the reject cannot be sent":       {&queue{failDead: gone}, Failed(errors.New("no")), 3, true, "reject m: gave up after 3 deliveries, the last one with: no reject m: gave up after 3 deliveries, the last one with: no release h-m after 4s"},
 		"the retry cannot be hastened":    {&queue{failRel: gone}, Failed(errors.New("no")), 1, true, "release h-m after 1s"},
 		"the continuation is no event": {&queue{}, Later(0, &events.DrainContinuation{}), 1, false,
 			"reject m: continuation: malformed DrainContinuation event: detail.runId: is missing"},

@@ -131,6 +131,13 @@ func pod(p *corev1.Pod) fleet.Pod {
 	if s := p.Spec.TerminationGracePeriodSeconds; s != nil {
 		f.Grace = time.Duration(*s) * time.Second
 	}
+	if p.DeletionTimestamp != nil {
+		f.GoneBy = p.DeletionTimestamp.Time
+	}
+	if p.Status.StartTime != nil {
+		f.Started = p.Status.StartTime.Time
+	}
+	f.Claims = claims(p)
 	_, f.Mirror = p.Annotations[corev1.MirrorPodAnnotationKey]
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady {

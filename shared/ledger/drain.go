@@ -28,16 +28,19 @@ type Drain struct {
 	Announced      bool            `json:"announced,omitempty"` // that it has begun was published
 	ReplacedAt     time.Time       `json:"replacedAt,omitzero"` // replacement capacity was asked for
 	LastEvictionAt time.Time       `json:"lastEvictionAt,omitzero"`
-	EndedAt        time.Time       `json:"endedAt,omitzero"`   // the machine's end was asked for: of a removal
-	Refusal        string          `json:"refusal,omitempty"`  // why the machine's end was refused
-	Evicted        int             `json:"evicted,omitempty"`  // accepted evictions
-	Forced         int             `json:"forced,omitempty"`   // pods deleted past their budget
-	Refused        int             `json:"refused,omitempty"`  // refusals by budgets, all looks together
-	Calls          int64           `json:"calls,omitempty"`    // Kubernetes API requests so far
-	Blocked        map[string]bool `json:"blocked,omitempty"`  // UIDs that were refused and have not gone since
-	LookedBy       string          `json:"lookedBy,omitempty"` // the event whose delivery made the last look
-	Outcome        string          `json:"outcome,omitempty"`  // set when the run is over
-	Result         json.RawMessage `json:"result,omitempty"`   // with Outcome: the Run that is to be recorded and published
+	EndedAt        time.Time       `json:"endedAt,omitzero"`       // the machine's end was asked for: of a removal
+	Refusal        string          `json:"refusal,omitempty"`      // why the machine's end was refused
+	Evicted        int             `json:"evicted,omitempty"`      // accepted evictions
+	Forced         int             `json:"forced,omitempty"`       // pods deleted past their budget
+	Refused        int             `json:"refused,omitempty"`      // refusals by budgets, all looks together
+	Calls          int64           `json:"calls,omitempty"`        // Kubernetes API requests so far
+	Blocked        map[string]bool `json:"blocked,omitempty"`      // UIDs that were refused and have not gone since
+	DetachedFrom   string          `json:"detachedFrom,omitempty"` // the Auto Scaling group that the machine was taken out of, to be replaced first, or is about to be
+	HadVolumes     bool            `json:"hadVolumes,omitempty"`   // pods with volumes were to be drained
+	Told           map[string]bool `json:"told,omitempty"`         // Kubernetes Events that were left, by name
+	LookedBy       string          `json:"lookedBy,omitempty"`     // the event whose delivery made the last look
+	Outcome        string          `json:"outcome,omitempty"`      // set when the run is over
+	Result         json.RawMessage `json:"result,omitempty"`       // with Outcome: the Run that is to be recorded and published
 	Holder         string          `json:"holder,omitempty"`
 	HeldUntil      time.Time       `json:"heldUntil,omitzero"`
 

@@ -15,6 +15,10 @@ type Nodes interface {
 	Node(ctx context.Context, name string) (fleet.Node, error)
 	Nodes(ctx context.Context) ([]fleet.Node, error)
 	PodsOn(ctx context.Context, node string) ([]fleet.Pod, error)
+	// Attachments lists what is attached to any node; ClaimedVolume is the volume of a claim, "" while it has none. An absent claim is
+	// fault.NotFound.
+	Attachments(ctx context.Context) ([]fleet.Attachment, error)
+	ClaimedVolume(ctx context.Context, claim fleet.Claim) (string, error)
 }
 
 // Groups reads an instance's Auto Scaling group.
@@ -22,6 +26,8 @@ type Groups interface {
 	ScalingGroup(ctx context.Context, instanceID string) (fleet.ScalingGroup, error)
 	// GroupSize reads a group's least and its desired size.
 	GroupSize(ctx context.Context, group string) (least, desired int, err error)
+	// GroupState reads a group with its machines.
+	GroupState(ctx context.Context, group string) (fleet.GroupState, error)
 }
 
 // Machine observes one machine of a cluster. Reads that do not depend on one another run at once. A read that fails for

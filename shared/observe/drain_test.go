@@ -17,6 +17,26 @@ type world struct {
 	nodes []fleet.Node
 	fail  map[string]error
 	lists int
+
+	group    fleet.GroupState
+	attached []fleet.Attachment
+	claims   map[fleet.Claim]string
+}
+
+func (w *world) GroupState(context.Context, string) (fleet.GroupState, error) {
+	return w.group, w.fail["state"]
+}
+
+func (w *world) Attachments(context.Context) ([]fleet.Attachment, error) {
+	return w.attached, w.fail["attachments"]
+}
+
+func (w *world) ClaimedVolume(_ context.Context, c fleet.Claim) (string, error) {
+	v, ok := w.claims[c]
+	if !ok {
+		return "", fault.New(fault.NotFound, "no claim")
+	}
+	return v, w.fail["claims"]
 }
 
 func (w *world) Node(_ context.Context, name string) (fleet.Node, error) {

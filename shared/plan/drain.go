@@ -73,6 +73,9 @@ func (a DeletePod) String() string {
 type ReplaceInstance struct {
 	AutoScalingGroup string `json:"autoScalingGroup"`
 	InstanceID       string `json:"instanceId"`
+	// First: the machine goes on until the other one is there. It is in no group then, so that whoever asks has to remember, before
+	// it asks, that the machine is to be ended.
+	First bool `json:"first,omitempty"`
 }
 
 // Kind is ReplaceInstance.

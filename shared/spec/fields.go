@@ -28,6 +28,14 @@ interruption
   rebalance
   replaceCapacity
   forceMargin
+  mode
+  rebalancePatience
+  replacePatience
+  longGrace
+  barePods
+  jobs
+  jobPatience
+  outOfService
 `
 
 // field is one field with those below it. A field "*" stands for any.

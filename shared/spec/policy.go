@@ -109,13 +109,14 @@ func (v value) policy() fleet.Policy {
 	p := fleet.DefaultPolicy()
 	i := v.at("interruption")
 	p.Interruption.Rebalance = fleet.RebalanceAction(i.at("rebalance").oneOf(string(p.Interruption.Rebalance),
-		string(fleet.RebalanceIgnore), string(fleet.RebalanceDrain)))
+		string(fleet.RebalanceIgnore), string(fleet.RebalanceDrain), string(fleet.RebalanceReplaceThenDrain)))
 	p.Interruption.ReplaceCapacity = i.at("replaceCapacity").boolean(p.Interruption.ReplaceCapacity)
 	margin := i.at("forceMargin")
 	p.Interruption.ForceMargin = margin.duration(p.Interruption.ForceMargin)
 	if p.Interruption.ForceMargin > maxMargin {
 		margin.wrong("%s is longer than a spot instance's notice: %s at most", p.Interruption.ForceMargin, maxMargin)
 	}
+	p.Interruption.DrainPolicy = i.drains(p.Interruption.DrainPolicy)
 	p.Scaling = v.at("scaling").scaling(p.Scaling)
 	p.Upgrade = v.at("upgrade").upgrade(p.Upgrade)
 	p.Notifications = v.at("notifications").notifications()

@@ -16,7 +16,7 @@ const InterruptionGroup = "ekspedite:interruption"
 const IDAccess = "kubernetes/clusterrole/ekspedite-interruption"
 
 // interruptionRules are all that draining nodes takes in a cluster, and nothing else: read and patch nodes, read, evict and
-// delete pods, read budgets, and leave events for people.
+// delete pods, read budgets, see which volumes are still attached and whose they are, and leave events for people.
 func interruptionRules() []any {
 	rule := func(group, resource string, verbs ...string) any {
 		return fleet.Props{"apiGroups": []any{group}, "resources": []any{resource}, "verbs": fleet.Strings(verbs)}
@@ -27,6 +27,8 @@ func interruptionRules() []any {
 		rule("", "pods/eviction", "create"),
 		rule("", "events", "create"),
 		rule("policy", "poddisruptionbudgets", "list"),
+		rule("", "persistentvolumeclaims", "get"),
+		rule("storage.k8s.io", "volumeattachments", "list"),
 	}
 }
 

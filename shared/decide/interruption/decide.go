@@ -16,7 +16,7 @@ const (
 	LBLabel       = "node.kubernetes.io/exclude-from-external-load-balancers"
 	LBLabelValue  = "ekspedite" // so that only our own is ever removed
 	AnnotationRun = "ekspedite.dev/run"
-	// AnnotationForeign says that the node was unschedulable before a removal cordoned it.
+	// AnnotationForeign says that the node was unschedulable before a drain by choice cordoned it.
 	AnnotationForeign = "ekspedite.dev/cordoned-before"
 )
 
@@ -50,11 +50,11 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 		return over(p, o, gone(o), "no node has this provider ID"), nil
 	case o.Node != nil && !o.Node.Is(o.Signal.InstanceID):
 		return over(p, o, NothingToDo, fmt.Sprintf("node %s is another machine (%s)", o.Node.Name, o.Node.ProviderID)), nil
-	case !o.Signal.Involuntary && policy.Rebalance == fleet.RebalanceIgnore:
-		return over(p, o, NothingToDo, "the policy ignores rebalance recommendations"), nil
+	case o.Signal.recommended():
+		return recommendation(now, o, policy, p), nil
 	}
 	p.Reason, p.Notes = reason(o.Signal), o.gaps()
-	late := expired(now, o)
+	late := expired(now, o, policy)
 	if !dead(o) {
 		p.Add("stop new work", first(o, policy)...)
 	}
@@ -62,23 +62,34 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 		if late {
 			return over(p, o, PartiallyDrained, "the time is over, and what is left on the machine could not be read"), nil
 		}
-		return again(p, o, pause(o)), nil
+		return again(p, o, pause(now, o)), nil
 	}
 
-	pods := sortPods(o.Pods, o.Signal)
+	pods := sortPods(now, o, policy)
 	p.Notes = append(p.Notes, pods.notes...)
 	if !dead(o) {
 		p.Add("evict", evictions(now, o, policy, pods)...)
 	}
-	left := len(pods.normal) + len(pods.critical) + pods.terminating
+	left := pods.left()
 	switch {
-	case left == 0 && (late || settled(o, policy)):
+	case left == 0 && !attached(o) && (late || settled(o, policy)):
 		p.Add(endMachine, dismissal(o)...)
 		return over(p, o, drained(o), ""), nil
+	case late && lingers(now, o, policy, pods):
+		p.Notes = append(p.Notes, "its volumes are given free when EC2 says that the machine has stopped")
+		p.Add("release the hook", release(o)...) // else it would not stop
+		p.LookAgain = lingerPause
+		return p, nil
 	case late:
-		p.Left = pods.names()
+		p.Left = append(pods.names(), attachments(o)...)
+		p.Add("give its volumes free", outOfService(o, policy, pods)...)
 		p.Add(endMachine, dismissal(o)...)
+		if left == 0 {
+			return over(p, o, drained(o), "the time is over; the pods are gone, and volumes are still attached"), nil
+		}
 		return over(p, o, PartiallyDrained, fmt.Sprintf("the time is over and %d pods are still on the machine", left)), nil
+	case left == 0 && attached(o):
+		p.Notes = append(p.Notes, waitingForVolumes(o))
 	}
 	return again(p, o, next(now, o, policy, pods)), nil
 }
@@ -141,7 +152,7 @@ func cordon(o Observation) plan.CordonNode {
 		Taints:      append(taints, Taint(o.Signal)),
 		Annotations: map[string]string{AnnotationRun: o.RunID},
 	}
-	if o.Signal.removes() && o.Node.Unschedulable && o.Node.Annotations[AnnotationRun] != o.RunID { // else by ourselves, at an earlier look
+	if !o.Signal.Involuntary && o.Node.Unschedulable && o.Node.Annotations[AnnotationRun] != o.RunID { // else by ourselves, at an earlier look
 		c.Annotations[AnnotationForeign] = "true"
 	}
 	if o.Node.Labels[LBLabel] == "" { // somebody else's stays theirs
@@ -164,10 +175,19 @@ func over(p plan.Plan, o Observation, outcome, why string) plan.Plan {
 	if p.Reason == "" {
 		p.Reason = reason(o.Signal)
 	}
-	if h := o.Signal.Hook; h != nil && !o.Signal.Launching {
-		p.Add("release the hook", plan.CompleteLifecycleAction{AutoScalingGroup: h.Group, Hook: h.Name, Token: h.Token, InstanceID: o.Signal.InstanceID})
+	if !o.Signal.Launching {
+		p.Add("release the hook", release(o)...)
 	}
 	return p
+}
+
+// release completes the hook that waits, if one does.
+func release(o Observation) []plan.Action {
+	h := o.Signal.Hook
+	if h == nil {
+		return nil
+	}
+	return []plan.Action{plan.CompleteLifecycleAction{AutoScalingGroup: h.Group, Hook: h.Name, Token: h.Token, InstanceID: o.Signal.InstanceID}}
 }
 
 // launchPatience is how long a machine may take to become a Ready node before its launch hook is left to its own timeout.
@@ -180,7 +200,7 @@ func launching(now time.Time, o Observation, p plan.Plan) plan.Plan {
 		return over(p, o, NothingToDo, "the launching instance is not there any more")
 	case o.Node != nil && o.Node.Ready && o.Node.Is(o.Signal.InstanceID):
 		p.Reason, p.Outcome = "the new node is Ready", NothingToDo
-		p.Add("release the hook", plan.CompleteLifecycleAction{AutoScalingGroup: h.Group, Hook: h.Name, Token: h.Token, InstanceID: o.Signal.InstanceID})
+		p.Add("release the hook", release(o)...)
 		return p
 	case now.After(o.Signal.EventTime.Add(launchPatience)):
 		return over(p, o, NothingToDo, "the new machine did not become a Ready node in time; the hook's own timeout decides")
@@ -201,7 +221,7 @@ func reason(s Signal) string {
 		text += " (" + s.Action + ")"
 	}
 	if !s.Deadline.IsZero() {
-		text += " at " + s.Deadline.UTC().Format(time.TimeOnly)
+		text += " at " + clock(s.EventTime, s.Deadline)
 	}
 	return fmt.Sprintf("%s: %s", s.Cause, text)
 }
@@ -211,13 +231,13 @@ func reason(s Signal) string {
 const voluntaryPatience = time.Hour
 
 // expired tells whether the machine is gone, or its time is over.
-func expired(now time.Time, o Observation) bool {
+func expired(now time.Time, o Observation, policy fleet.InterruptionPolicy) bool {
 	end := o.Signal.Deadline
 	switch {
 	case o.Signal.removes():
 		end = o.Signal.Removal.Until
 	case end.IsZero():
-		end = o.Signal.EventTime.Add(voluntaryPatience)
+		end = until(o, policy)
 	}
 	return dead(o) || !now.Before(end)
 }
@@ -225,36 +245,38 @@ func expired(now time.Time, o Observation) bool {
 // pauses between looks, by attempt: quick while replacements come up, then slower. SQS delays count in whole seconds.
 var pauses = []time.Duration{time.Second, time.Second, 2 * time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
 
-// calm is the longest pause of a drain that has no deadline.
-const calm = 30 * time.Second
+// Pauses of a drain that has gone on for a while and has time: without a deadline, or with one that is a quarter of an hour away
+// or more.
+const (
+	calm = 30 * time.Second
+	far  = 15 * time.Minute
+)
 
-func pause(o Observation) time.Duration {
-	if o.Signal.Deadline.IsZero() && o.Attempt > 2*len(pauses) {
+func pause(now time.Time, o Observation) time.Duration {
+	if end := o.Signal.Deadline; o.Attempt > 2*len(pauses) && (end.IsZero() || now.Before(end.Add(-far))) {
 		return calm
 	}
 	return pauses[min(max(o.Attempt, 0), len(pauses)-1)]
 }
 
-// next is when to look again: soon, and no later than the moment at which some pod must be given its SIGTERM.
+// next is when to look again: soon, and no later than the moment at which some pod must be given its SIGTERM. Where nothing can
+// happen before a moment that is hours away but a pod's own end, it is not asked for twice a minute.
 func next(now time.Time, o Observation, policy fleet.InterruptionPolicy, pods podSet) time.Duration {
-	d := pause(o)
-	s := o.Signal
-	if s.Deadline.IsZero() || !s.Involuntary {
-		return d
+	d, s := pause(now, o), o.Signal
+	if d == calm && len(pods.normal)+pods.terminating == 0 && cordoned(*o.Node) {
+		d = watch
 	}
-	sooner := func(at time.Time) {
-		if until := at.Sub(now); until > 0 {
-			d = min(d, until)
+	times := []time.Time{pods.heldUntil}
+	if s.Involuntary && !s.Deadline.IsZero() {
+		for _, p := range slices.Concat(pods.normal, pods.critical) {
+			times = append(times, forceAt(s.Deadline, p, policy))
 		}
+		if len(pods.critical) > 0 {
+			times = append(times, s.Deadline.Add(-criticalLead))
+		}
+		times = append(times, s.Deadline)
 	}
-	for _, p := range slices.Concat(pods.normal, pods.critical) {
-		sooner(forceAt(s.Deadline, p, policy))
-	}
-	if len(pods.critical) > 0 {
-		sooner(s.Deadline.Add(-criticalLead))
-	}
-	sooner(s.Deadline)
-	return max(d, time.Second)
+	return within(now, d, times...)
 }
 
 // Tighten merges a later signal into a running drain: a nearer deadline or a harder cause wins, a weaker one changes

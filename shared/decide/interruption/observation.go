@@ -19,7 +19,8 @@ type Signal struct {
 	Action     string    `json:"action,omitempty"` // terminate, stop, hibernate; "" when the event does not say
 	// Deadline is when the machine stops, as far as the event tells; zero when nothing hurries.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Involuntary: the machine goes, whatever we do. Only then are PodDisruptionBudgets passed over at the end.
+	// Involuntary: the machine goes at the deadline, whatever we do, be it in two minutes or next week. Nothing is overridden
+	// before it has to be: what nobody may disrupt by choice stays until overrideAt, and PodDisruptionBudgets hold until forceAt.
 	Involuntary bool  `json:"involuntary,omitempty"`
 	Launching   bool  `json:"launching,omitempty"` // a launch hook: the machine is coming, not going
 	Hook        *Hook `json:"hook,omitempty"`
@@ -61,6 +62,17 @@ type Observation struct {
 	Began    bool               // an earlier look found the machine's node
 	Ended    bool               // the machine's end was asked for at an earlier look
 	Refusal  string             // why that was refused, "" if it was not
+
+	// DetachedFrom is the Auto Scaling group that the machine was taken out of so that its replacement comes first, or is about
+	// to be; ReplacedAt is when. Replacement is how that group is now, and ReadyThere how many of its machines are Ready nodes.
+	DetachedFrom string
+	ReplacedAt   time.Time
+	Replacement  fleet.GroupState
+	ReadyThere   int
+	// HadVolumes: pods with volumes were among those to be drained. Attached are the volumes that they have left behind.
+	HadVolumes bool
+	Attached   []string
+
 	// Incomplete says why parts could not be read. What follows from them is left for the next look; the rest is not.
 	Incomplete map[Part]string
 }
@@ -73,6 +85,9 @@ const (
 	PartNode  Part = "the node"
 	PartPods  Part = "the node's pods"
 	PartGroup Part = "the Auto Scaling group"
+	// Those that only some looks need: see Further.
+	PartReplacement Part = "the replacement"
+	PartVolumes     Part = "the attached volumes"
 )
 
 // unread tells whether any of the parts could not be read.
@@ -83,7 +98,7 @@ func (o Observation) unread(parts ...Part) bool {
 // gaps says what could not be read and why, in a fixed order.
 func (o Observation) gaps() []string {
 	var out []string
-	for _, p := range []Part{PartNode, PartPods, PartGroup} {
+	for _, p := range []Part{PartNode, PartPods, PartGroup, PartReplacement, PartVolumes} {
 		if why, ok := o.Incomplete[p]; ok {
 			out = append(out, fmt.Sprintf("could not read %s: %s", p, why))
 		}

@@ -22,13 +22,24 @@ type podSet struct {
 	normal, critical []fleet.Pod // to be evicted
 	terminating      int         // going already
 	waitFor          []fleet.Pod // the terminating ones
+	held             []fleet.Pod // to be evicted, but not yet
+	heldUntil        time.Time   // the first of these
 	protected        []fleet.Pod // those that stay because nobody may disrupt them by choice
+	kept             []fleet.Pod // those that stay because nobody would make them anew
 	notes            []string
+}
+
+// left counts the pods that the drain waits for.
+func (s podSet) left() int { return len(s.normal) + len(s.critical) + len(s.held) + s.terminating }
+
+// leaving are they.
+func (s podSet) leaving() []fleet.Pod {
+	return slices.Concat(s.normal, s.critical, s.held, s.waitFor)
 }
 
 func (s podSet) names() []string {
 	var out []string
-	for _, p := range slices.Concat(s.normal, s.critical, s.waitFor) {
+	for _, p := range s.leaving() {
 		text := p.ID() + " was still there"
 		if p.Budget != "" {
 			text += " (PodDisruptionBudget " + p.Budget + ")"
@@ -39,19 +50,33 @@ func (s podSet) names() []string {
 }
 
 // sortPods tells who goes, who is going, and who stays and why.
-func sortPods(pods []fleet.Pod, s Signal) podSet {
+func sortPods(now time.Time, o Observation, policy fleet.InterruptionPolicy) podSet {
 	var out podSet
-	for _, p := range pods {
-		why := stays(p, s)
+	for _, p := range o.Pods {
+		why := stays(p, o.Signal)
+		if why == "" && stuck(now, p) {
+			why = "its grace was over at " + clock(now, p.GoneBy) + ", and nobody has ended it"
+		}
+		hold := protection(now, p, o.Signal, policy)
 		switch {
 		case why != "":
 			out.notes = append(out.notes, fmt.Sprintf("%s stays: %s", p.ID(), why))
-			if why == undisturbed {
-				out.protected = append(out.protected, p)
-			}
 		case p.Deleting:
 			out.terminating++
 			out.waitFor = append(out.waitFor, p)
+		case hold.why != "" && !hold.until.IsZero():
+			out.notes = append(out.notes, fmt.Sprintf("%s stays until %s: %s", p.ID(), clock(now, hold.until), hold.why))
+			out.held = append(out.held, p)
+			if out.heldUntil.IsZero() || hold.until.Before(out.heldUntil) {
+				out.heldUntil = hold.until
+			}
+		case hold.why != "":
+			out.notes = append(out.notes, fmt.Sprintf("%s stays: %s", p.ID(), hold.why))
+			if hold.why == undisturbed {
+				out.protected = append(out.protected, p)
+			} else {
+				out.kept = append(out.kept, p)
+			}
 		case p.Priority >= criticalPriority:
 			out.critical = append(out.critical, p)
 		default:
@@ -59,7 +84,7 @@ func sortPods(pods []fleet.Pod, s Signal) podSet {
 		}
 	}
 	// Pods that are not Ready come first: a budget that has nothing left to give may still let them go, and once it has
-	// refused one pod the rest of it is not tried in this look.
+	// refused one pod the rest of it is not tried in this look. Then what matters least goes first.
 	order := func(a, b fleet.Pod) int {
 		if a.Ready != b.Ready {
 			if b.Ready {
@@ -67,7 +92,7 @@ func sortPods(pods []fleet.Pod, s Signal) podSet {
 			}
 			return 1
 		}
-		return cmp.Compare(a.ID(), b.ID())
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.ID(), b.ID()))
 	}
 	slices.SortFunc(out.normal, order)
 	slices.SortFunc(out.critical, order)
@@ -75,11 +100,8 @@ func sortPods(pods []fleet.Pod, s Signal) podSet {
 	return out
 }
 
-// undisturbed is why a pod stays whose owner wants it left alone.
-const undisturbed = "it must not be disrupted voluntarily"
-
-// stays tells why a pod is not evicted, or "". What tolerates our taint stays on a machine that may yet stay or goes in any
-// case, but not on one that we end: it would die there past its budget.
+// stays tells why a pod is not evicted and not waited for, or "". What tolerates our taint stays on a machine that may yet stay or
+// goes in any case, but not on one that we end: it would die there past its budget.
 func stays(p fleet.Pod, s Signal) string {
 	switch {
 	case p.Mirror:
@@ -90,22 +112,15 @@ func stays(p fleet.Pod, s Signal) string {
 		return "it has finished"
 	case !s.removes() && slices.ContainsFunc(p.Tolerations, func(t fleet.Toleration) bool { return t.Tolerates(Taint(s)) }):
 		return "it tolerates the interruption taint"
-	case !s.Involuntary && doNotDisrupt(p) && !(s.removes() && p.Deleting): // a removal waits for what is going
-		return undisturbed
 	}
 	return ""
-}
-
-func doNotDisrupt(p fleet.Pod) bool {
-	return p.Annotations["karpenter.sh/do-not-disrupt"] == "true" ||
-		p.Annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
 }
 
 // evictions are the pods' actions of this look: normal ones at once, critical ones when the normal ones are gone or time
 // presses. What a budget held back at an earlier look is deleted when its own grace begins to run out.
 func evictions(now time.Time, o Observation, policy fleet.InterruptionPolicy, pods podSet) []plan.Action {
 	due := pods.normal
-	if len(pods.normal) == 0 && !normalTerminating(pods) || pressing(now, o.Signal) {
+	if len(pods.normal)+len(pods.held) == 0 && !normalTerminating(pods) || pressing(now, o.Signal) {
 		due = slices.Concat(pods.normal, pods.critical)
 	}
 	var out []plan.Action
@@ -131,7 +146,7 @@ func evict(now time.Time, o Observation, policy fleet.InterruptionPolicy, p flee
 	grace := clamp(now, s.Deadline, p, policy)
 	if o.Blocked[p.UID] && !now.Before(forceAt(s.Deadline, p, policy)) {
 		return plan.DeletePod{Namespace: p.Namespace, Name: p.Name, UID: p.UID, Grace: grace,
-			Why: "its PodDisruptionBudget still refuses, and without this it would die with its machine and no SIGTERM"}
+			Why: why(p) + ", and without this it would die with its machine and no SIGTERM"}
 	}
 	e := plan.EvictPod{Namespace: p.Namespace, Name: p.Name, UID: p.UID, Budget: p.Budget}
 	if grace < p.Grace {
@@ -140,13 +155,25 @@ func evict(now time.Time, o Observation, policy fleet.InterruptionPolicy, p flee
 	return e
 }
 
+// why a pod's eviction has come to nothing so far, as far as is known.
+func why(p fleet.Pod) string {
+	if p.Budget == "" {
+		return "it could not be evicted"
+	}
+	return "its PodDisruptionBudget " + p.Budget + " still refuses"
+}
+
 // forceAt is the last moment that leaves a pod its whole grace before the machine's end.
 func forceAt(deadline time.Time, p fleet.Pod, policy fleet.InterruptionPolicy) time.Time {
 	return deadline.Add(-p.Grace - policy.ForceMargin)
 }
 
-// clamp cuts a pod's grace to the time that is left. It is never below a second: 0 would be a kill without SIGTERM.
+// clamp cuts a pod's grace to the time that is left, unless the policy leaves it. It is never below a second: 0 would be a kill
+// without SIGTERM.
 func clamp(now, deadline time.Time, p fleet.Pod, policy fleet.InterruptionPolicy) time.Duration {
+	if policy.LongGrace == fleet.GraceFull {
+		return max(time.Second, p.Grace)
+	}
 	left := deadline.Sub(now) - policy.ForceMargin
 	return max(time.Second, min(p.Grace, left)).Truncate(time.Second)
 }

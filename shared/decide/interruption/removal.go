@@ -22,7 +22,7 @@ func remove(now time.Time, o Observation, p plan.Plan) plan.Plan {
 	if going(o) {
 		return over(p, o, ended(o), "")
 	}
-	late := expired(now, o)
+	late := expired(now, o, fleet.InterruptionPolicy{})
 	switch {
 	case o.unread(PartNode):
 		return unseen(now, o, p)
@@ -33,15 +33,15 @@ func remove(now time.Time, o Observation, p plan.Plan) plan.Plan {
 	case !o.Node.Is(o.Signal.InstanceID) || o.Node.UID != o.Signal.Removal.NodeUID:
 		return over(p, o, NodeKept, fmt.Sprintf("node %s is not the one that was to be removed (its uid is %s)", o.Node.Name, o.Node.UID))
 	case !late && o.unread(PartPods, PartGroup):
-		return again(p, o, pause(o))
+		return again(p, o, pause(now, o))
 	case o.unread(PartGroup): // and late
 		return giveBack(p, o, "its Auto Scaling group could not be read in time")
 	}
 	if why := unremovable(o); why != "" {
 		return giveBack(p, o, why)
 	}
-	pods := sortPods(o.Pods, o.Signal)
-	left := len(pods.normal) + len(pods.critical) + pods.terminating
+	pods := sortPods(now, o, fleet.InterruptionPolicy{})
+	left := pods.left()
 	switch {
 	case len(pods.protected) > 0:
 		return giveBack(p, o, ids(pods.protected)+" must not be disrupted voluntarily")
@@ -59,12 +59,14 @@ func remove(now time.Time, o Observation, p plan.Plan) plan.Plan {
 	}
 	if !cordoned(*o.Node) {
 		p.Add("stop new work", cordon(o))
+	} else if left == 0 && attached(o) && !late {
+		p.Notes = append(p.Notes, waitingForVolumes(o))
 	} else if left == 0 {
 		p.Add(endMachine, end(o))
 		return over(p, o, NodeRemoved, "")
 	}
 	p.Add("evict", evictions(now, o, fleet.InterruptionPolicy{}, pods)...)
-	return again(p, o, pause(o))
+	return again(p, o, pause(now, o))
 }
 
 // unseenPatience is how long a removal whose time is over goes on trying to read its node. It is shorter than the work insists
@@ -79,7 +81,7 @@ const endPatience = 15 * time.Minute
 // its time; it does after some more.
 func unseen(now time.Time, o Observation, p plan.Plan) plan.Plan {
 	if now.Before(o.Signal.Removal.Until.Add(unseenPatience)) {
-		return again(p, o, pause(o))
+		return again(p, o, pause(now, o))
 	}
 	p.Left = []string{"the node could not be read: it may still be cordoned"}
 	return over(p, o, NodeKept, "")
@@ -153,11 +155,14 @@ func dismissal(o Observation) []plan.Action {
 
 // giveBack ends a removal that cannot be: the node takes work again.
 func giveBack(p plan.Plan, o Observation, why string) plan.Plan {
-	if o.Node != nil && slices.Contains(o.Node.Taints, Taint(o.Signal)) {
+	if o.Node != nil && tainted(o) {
 		p.Add("give the node back", uncordon(*o.Node, Taint(o.Signal)))
 	}
 	return over(p, o, NodeKept, why)
 }
+
+// tainted tells whether the node carries the mark of this signal.
+func tainted(o Observation) bool { return slices.Contains(o.Node.Taints, Taint(o.Signal)) }
 
 // uncordon takes off what cordon has put on.
 func uncordon(n fleet.Node, ours fleet.Taint) plan.UncordonNode {

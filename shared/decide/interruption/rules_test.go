@@ -147,9 +147,8 @@ func (r worlds) observation() (now time.Time, o interruption.Observation, pol fl
 	}
 	pol = policy
 	pol.ReplaceCapacity = r.yes(80)
-	if r.yes(50) {
-		pol.Rebalance = fleet.RebalanceDrain
-	}
+	pol.Rebalance = []fleet.RebalanceAction{fleet.RebalanceIgnore, fleet.RebalanceDrain, fleet.RebalanceReplaceThenDrain}[r.IntN(3)]
+	o, pol = r.depth(o, pol)
 	return now, o, pol
 }
 
@@ -183,9 +182,10 @@ func check(t *testing.T, now time.Time, o interruption.Observation, pol fleet.In
 	if p.LookAgain > 0 == (p.Outcome != "") || p.LookAgain < 0 {
 		t.Errorf("look again in %s and outcome %q: want exactly one", p.LookAgain, p.Outcome)
 	}
-	if end := o.Signal.Deadline; !end.IsZero() && !now.Before(end) && p.Outcome == "" && !o.Signal.Launching {
+	if end := o.Signal.Deadline; !end.IsZero() && !now.Before(end) && p.Outcome == "" && !o.Signal.Launching && !pol.OutOfService {
 		t.Error("goes on after the deadline")
 	}
+	checkDepth(t, now, o, pol, p)
 	if p.LookAgain > 0 && p.LookAgain < time.Second || p.LookAgain > 15*time.Minute {
 		t.Errorf("look again in %s: not a delay that SQS can do", p.LookAgain)
 	}
@@ -197,7 +197,7 @@ func check(t *testing.T, now time.Time, o interruption.Observation, pol fleet.In
 			}
 		}
 	}
-	checkRemoval(t, o, p)
+	checkRemoval(t, now, o, p)
 	byUID := map[string]fleet.Pod{}
 	for _, pod := range o.Pods {
 		byUID[pod.UID] = pod
@@ -219,7 +219,7 @@ func check(t *testing.T, now time.Time, o interruption.Observation, pol fleet.In
 				t.Errorf("%s: too early, not blocked, or nobody forces us", a)
 			}
 		case plan.ReplaceInstance:
-			if !o.Signal.Involuntary || o.Signal.Hook != nil || !pol.ReplaceCapacity {
+			if !a.First && (!o.Signal.Involuntary || o.Signal.Hook != nil || !pol.ReplaceCapacity) {
 				t.Errorf("%s", a)
 			}
 		case plan.CordonNode:
@@ -237,7 +237,7 @@ func checkPod(t *testing.T, pods map[string]fleet.Pod, uid string, s interruptio
 	case !ok:
 		t.Errorf("uid %s was not observed", uid)
 	case p.Mirror, p.Owner.Kind == "DaemonSet", p.Finished(), p.Deleting,
-		len(p.Tolerations) > 0 && (s.Removal == nil || s.Involuntary), len(p.Annotations) > 0 && !s.Involuntary:
+		len(p.Tolerations) > 0 && (s.Removal == nil || s.Involuntary), p.Annotations["karpenter.sh/do-not-disrupt"] == "true" && !s.Involuntary:
 		t.Errorf("%+v must stay", p)
 	}
 }

@@ -41,6 +41,10 @@ func (d desert) GroupSize(context.Context, string) (least, desired int, err erro
 	panic("a group was looked for where its machine is not")
 }
 
+func (d desert) GroupState(context.Context, string) (fleet.GroupState, error) {
+	panic("a group was looked for where its machine is not")
+}
+
 func (d desert) EndInstance(context.Context, string, string, bool) error {
 	panic("a machine was ended where it is not")
 }

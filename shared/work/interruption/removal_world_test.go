@@ -55,6 +55,11 @@ func (w *world) EndInstance(ctx context.Context, g, id string, replace bool) err
 			return w.sizes.refusal
 		}
 		switch {
+		case g == "" && w.group.Name == "": // EC2's own end of a machine that is in no group
+			w.sizes.ended++
+			w.endPods()
+			w.instance.State = "shutting-down"
+			return nil
 		case g != w.group.Name || id != machine:
 			return fault.New(fault.Invalid, "ValidationError: %s is not in %s", id, g)
 		case w.group.LifecycleState != "InService":
@@ -62,10 +67,7 @@ func (w *world) EndInstance(ctx context.Context, g, id string, replace bool) err
 		case !replace && w.sizes.desired <= w.sizes.least:
 			return fault.New(fault.Invalid, "ValidationError: would violate group's minimum")
 		}
-		for _, p := range w.pods {
-			stays := p.Mirror || p.Owner.Kind == "DaemonSet" || p.Finished()
-			w.sizes.withPods = w.sizes.withPods || !stays && p.Node != ""
-		}
+		w.endPods()
 		w.sizes.ended++
 		if !replace {
 			w.sizes.desired--
@@ -159,4 +161,12 @@ func wantKept(t *testing.T, w *world, q *sqs, givenBack int) events.RunFinished 
 // later runs f after d, with the world to itself.
 func (w *world) later(d time.Duration, f func()) {
 	time.AfterFunc(d, func() { w.mu.Lock(); defer w.mu.Unlock(); f() })
+}
+
+// endPods notes whether a machine's end takes pods with it.
+func (w *world) endPods() {
+	for _, p := range w.pods {
+		stays := p.Mirror || p.Owner.Kind == "DaemonSet" || p.Finished()
+		w.sizes.withPods = w.sizes.withPods || !stays && p.Node != ""
+	}
 }

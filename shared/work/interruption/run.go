@@ -165,6 +165,8 @@ func ends(res apply.Result) bool {
 		return true
 	case plan.CompleteLifecycleAction: // a group that is gone has no hook that waits
 		return !fault.Is(res.Err, fault.Invalid) && !fault.Is(res.Err, fault.NotFound)
+	case plan.OutOfService: // a node that was changed is read again; more is not worth the run's end
+		return fault.Is(res.Err, fault.Conflict)
 	}
 	return false
 }
@@ -178,18 +180,21 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 		switch {
 		case fault.Is(res.Err, fault.Blocked) && refused(res.Action) != nil:
 			e := refused(res.Action)
-			if r.drain.Blocked == nil {
-				r.drain.Blocked = map[string]bool{}
-			}
-			r.drain.Blocked[e.UID] = true
+			r.block(e.UID)
 			r.drain.Refused++
 			blocked = append(blocked, e.Namespace+"/"+e.Name)
+			r.aboutBlocked(*e, res.At)
 			continue
 		case res.Err != nil:
 			obs.Log(ctx).Warn("action failed", "action", res.Action.String(), "error", res.Err)
 			hopeless := fault.Is(res.Err, fault.Invalid) || fault.Is(res.Err, fault.Denied)
-			switch res.Action.(type) {
+			switch a := res.Action.(type) {
+			case plan.EvictPod: // by a webhook, perhaps: at the end it must not stand in the way of a SIGTERM either
+				r.block(a.UID)
 			case plan.ReplaceInstance:
+				if a.First && hopeless {
+					r.drain.Refusal = res.Err.Error()
+				}
 				r.unreplaced = r.unreplaced || !hopeless
 			case plan.TerminateInstance:
 				if r.unended = true; hopeless {
@@ -203,17 +208,21 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 		}
 		switch a := res.Action.(type) {
 		case plan.CordonNode:
+			r.cordoned = true
 			r.drain.CordonedAt = res.At
 			r.Metrics.Took("EventAgeAtCordon", res.At.Sub(r.signal.EventTime))
 			r.progress("Cordoned", "node "+a.Node+": no new pods, out of load balancers", res.At)
 		case plan.ReplaceInstance:
+			r.aboutNode("ReplacementRequested", a.String(), false, res.At)
 			r.drain.ReplacedAt = res.At
 			r.progress("ReplacementRequested", a.String(), res.At)
 		case plan.EvictPod:
+			r.aboutEvicted(a, res.At)
 			evicted++
 			r.drain.LastEvictionAt = res.At
 			delete(r.drain.Blocked, a.UID)
 		case plan.DeletePod:
+			r.aboutForced(a, res.At)
 			forced++
 			r.drain.LastEvictionAt = res.At
 			delete(r.drain.Blocked, a.UID)
@@ -225,6 +234,10 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 			r.progress("MachineEnded", a.String(), res.At)
 		case plan.UncordonNode:
 			r.progress("GivenBack", a.String(), res.At)
+			r.aboutNode("GivenBack", "the node takes work again", false, res.At)
+		case plan.OutOfService:
+			r.progress("OutOfService", a.String(), res.At)
+			r.aboutNode("OutOfService", a.String(), true, res.At)
 		default:
 			r.noteContainer(res)
 		}
@@ -321,7 +334,7 @@ func (r *run) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 func (r *run) result(p plan.Plan, now time.Time) events.RunFinished {
 	done := events.RunFinished{
 		RunID: r.drain.RunID, Function: "interruption", Subject: r.subject(), Outcome: p.Outcome, Reason: p.Reason,
-		Cause: events.Kind(r.signal.Cause), EventID: r.signal.EventID, EventTime: r.signal.EventTime, StartedAt: r.drain.StartedAt, FinishedAt: now, Blocked: p.Left,
+		Cause: events.Kind(r.signal.Cause), EventID: r.signal.EventID, EventTime: r.signal.EventTime, StartedAt: r.drain.StartedAt, FinishedAt: now, Blocked: p.Left, Plan: r.planned,
 		Timings: map[string]int64{"eventToFinished": now.Sub(r.signal.EventTime).Milliseconds()},
 		Counts: map[string]int64{"podsEvicted": int64(r.drain.Evicted), "podsForced": int64(r.drain.Forced),
 			"evictionsRefused": int64(r.drain.Refused), "looks": int64(r.drain.Attempt + 1), "kubernetesCalls": r.drain.Calls},

@@ -155,6 +155,18 @@ func (k standIn) Uncordon(context.Context, plan.UncordonNode) error {
 	return nil
 }
 
+func (k standIn) Attachments(context.Context) ([]fleet.Attachment, error) { return nil, nil }
+
+func (k standIn) ClaimedVolume(context.Context, fleet.Claim) (string, error) { return "", nil }
+
+func (k standIn) Record(context.Context, plan.RecordEvent) error { return nil }
+
+// OutOfService is for machines that have stopped.
+func (k standIn) OutOfService(context.Context, plan.OutOfService) error {
+	k.r.T.Error("a node was declared out of service")
+	return nil
+}
+
 func (k standIn) change(ctx context.Context, name string, edit func(*fleet.Node)) error {
 	return k.s.Call(ctx, "kube.Patch", func() error {
 		list := k.r.nodesOf(k.plane)

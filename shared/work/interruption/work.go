@@ -3,7 +3,6 @@
 package interruption
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,6 +91,9 @@ func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
 	}
 	region := w.where(d.Event)
 	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: w.Open(region)}
+	if _, asked := d.Event.Payload.(*events.NodeRemovalRequested); d.Last && !asked && r.Now().Before(r.end()) {
+		return handler.Again(0) // an invocation that dies at work would take the drain with it; who asks can ask again
+	}
 	return r.look(ctx)
 }
 
@@ -115,6 +117,10 @@ type run struct {
 	region     string         // the machine's, and so the cluster's
 	reach      Reach          // that Region
 	events     []events.Event // to be published at the end of the look
+	nodes      Nodes          // the cluster's, where something may be written; nil otherwise
+	cordoned   bool           // the node is
+	news       []plan.RecordEvent
+	planned    []string // what would have been done, where nothing may be
 }
 
 func (r *run) look(ctx context.Context) handler.Outcome {
@@ -196,81 +202,6 @@ func (r *run) repeat(ctx context.Context, known ledger.Drain) (bool, handler.Out
 	return true, r.announce(ctx)
 }
 
-// What a delivery is to the run that the ledger knows.
-type standing int
-
-const (
-	news   standing = iota // something to look at
-	stale                  // nothing that is not known
-	notYet                 // something for when the run is over
-)
-
-// resume merges the event with the drain that is remembered.
-func (r *run) resume(known ledger.Drain) (standing, string) {
-	c, continued := r.delivery.Event.Payload.(*events.DrainContinuation)
-	running := known.RunID != "" && !known.Over()
-	switch {
-	case continued && known.RunID != "" && c.RunID != known.RunID:
-		return stale, "the continuation belongs to an older run"
-	case continued && known.Over():
-		return stale, "the run is over: " + known.Outcome
-	case continued && c.Attempt < known.Attempt && known.LookedBy != r.delivery.Event.ID:
-		return stale, "a repeated continuation"
-	case known.Over() && !r.newStory(known):
-		return stale, "the drain of this instance is over: " + known.Outcome
-	case running && cmp.Or(known.Region, r.Region) != r.region: // what this Region does not know must not end the drain in that one
-		return stale, "the drain of this instance is in Region " + known.Region + ", not in " + r.region
-	case running && r.otherHook(known):
-		return notYet, "another lifecycle hook of this instance is being served"
-	}
-	if running {
-		r.drain, r.began = known, true
-		if continued {
-			r.drain.Attempt = max(known.Attempt, c.Attempt)
-		}
-		r.signal = interruption.Tighten(decodeSignal(known.Signal, r.signal), r.signal)
-		r.drain.Signal = encode(r.signal)
-		return news, ""
-	}
-	r.drain = ledger.Drain{RunID: r.NewID(), InstanceID: r.signal.InstanceID, Region: r.region, StartedAt: r.Now()}
-	if continued { // the ledger has lost it, the message has not
-		r.drain.RunID, r.drain.StartedAt, r.drain.Attempt, r.began = c.RunID, c.StartedAt, c.Attempt, true
-		r.drain.Cluster, r.drain.Node, r.drain.NodeUID = c.Cluster, c.Node, c.NodeUID
-	}
-	r.drain = r.drain.At(known)
-	r.drain.Signal = encode(r.signal)
-	return news, ""
-}
-
-// newStory tells whether an event about a machine whose drain is over begins another one: nothing was drained then,
-// another hook waits now, a machine that was drained by choice must go after all, or one that has stayed is given up. Of
-// a machine that we have ended only its hook is left to tell.
-func (r *run) newStory(known ledger.Drain) bool {
-	old := decodeSignal(known.Signal, r.signal)
-	hooked := r.signal.Hook != nil && (old.Hook == nil || *r.signal.Hook != *old.Hook)
-	if known.Outcome == events.OutcomeNodeRemoved {
-		return hooked
-	}
-	return hooked ||
-		known.Outcome == events.OutcomeNothingToDo && r.signal.EventID != old.EventID ||
-		r.signal.Involuntary && !old.Involuntary ||
-		r.signal.Removal != nil && r.signal.EventID != old.EventID && r.Now().After(survived(old))
-}
-
-// survived is from when on a machine has outlived what it was drained for.
-func survived(old interruption.Signal) time.Time {
-	if !old.Involuntary {
-		return time.Time{}
-	}
-	return old.Deadline.Add(insistence)
-}
-
-// otherHook tells whether the event is of a second hook on a machine that is being drained for a first one.
-func (r *run) otherHook(known ledger.Drain) bool {
-	old := decodeSignal(known.Signal, r.signal)
-	return r.signal.Hook != nil && old.Hook != nil && *r.signal.Hook != *old.Hook && r.signal.Launching == old.Launching
-}
-
 // conflictTries is how often a changed node is read again before the next look is left to a later message.
 const conflictTries = 4
 
@@ -288,6 +219,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		}
 		o.RunID, o.Blocked, o.Attempt, o.Began = r.drain.RunID, r.drain.Blocked, r.drain.Attempt, r.drain.Node != ""
 		o.Ended, o.Refusal = !r.drain.EndedAt.IsZero(), r.drain.Refusal
+		r.further(ctx, nodes, &o, policy.Interruption)
 		p, err := interruption.Decide(r.Now(), o, policy.Interruption)
 		if err != nil {
 			return p, &fault.Error{Class: fault.Invalid, Err: err}
@@ -299,6 +231,10 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if readErr != nil && o.Node == nil && p.Empty() && p.Outcome == "" {
 			return p, readErr // nothing could be seen: let the message come again
 		}
+		if policy.Interruption.Mode == fleet.DrainObserve {
+			return r.rehearse(ctx, nodes, p), nil
+		}
+		r.nodes = nodes
 		err = r.apply(ctx, nodes, p)
 		if fault.Is(err, fault.Conflict) && try < conflictTries {
 			continue // the node was changed under us: look again at once
@@ -312,6 +248,7 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups, Containers: r.reach.Containers}.Do)
 	claimed := false
 	for _, s := range p.Steps {
+		r.foresee(s)
 		if wantsLease(s) && !claimed {
 			if err := r.claim(ctx); err != nil {
 				return err
@@ -333,9 +270,13 @@ func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
 // wantsLease tells whether a step is better done by one delivery only.
 func wantsLease(s plan.Step) bool {
 	for _, a := range s.Actions {
-		switch a.(type) {
+		switch a := a.(type) {
 		case plan.EvictPod, plan.DeletePod, plan.TerminateInstance, plan.UncordonNode, plan.StopTask:
 			return true
+		case plan.ReplaceInstance:
+			if a.First {
+				return true
+			}
 		}
 	}
 	return false
@@ -357,6 +298,7 @@ func (r *run) conclude(ctx context.Context, p plan.Plan, err error) handler.Outc
 	if p.Outcome != "" && r.unended && (!r.signal.Involuntary || r.Now().Before(r.signal.Deadline)) {
 		p.Outcome, p.LookAgain = "", min(time.Duration(r.drain.Attempt+1)*time.Second, 30*time.Second) // empty, but there
 	}
+	r.tellCluster(ctx, p)
 	if p.Outcome != "" {
 		return r.finish(ctx, p)
 	}
@@ -384,23 +326,4 @@ func (r *run) goOn(ctx context.Context, after time.Duration) handler.Outcome {
 func (r *run) waitFor(ctx context.Context, busy *heldError) handler.Outcome {
 	obs.Log(ctx).Info("another invocation drains this instance", "instance", r.drain.InstanceID, "holder", busy.by, "until", busy.until)
 	return handler.Again(max(time.Second, busy.until.Sub(r.Now())))
-}
-
-// insistence is how long failures are overcome on a machine that has no deadline.
-const insistence = 15 * time.Minute
-
-// failed says that this look came to nothing. While the machine has time left there will be another one: three failures
-// within seconds, of an API server that starts anew, must not end a drain.
-func (r *run) failed(err error) handler.Outcome {
-	o := handler.Failed(err)
-	end := r.signal.Deadline
-	switch {
-	case !end.IsZero():
-	case r.signal.Removal != nil: // the node has to be given back
-		end = r.signal.Removal.Until.Add(insistence)
-	default:
-		end = r.signal.EventTime.Add(insistence)
-	}
-	o.Insist = r.Now().Before(end)
-	return o
 }

@@ -41,8 +41,9 @@ type world struct {
 	pods       map[string]*pod
 	budgets    map[string]*budget // by app label
 	policy     fleet.Policy
-	hook       string        // the token of the lifecycle hook that waits, "" for none
-	sizes      groupSizes    // of the group
+	hook       string     // the token of the lifecycle hook that waits, "" for none
+	sizes      groupSizes // of the group
+	depths     depths
 	latency    time.Duration // of every call
 	slow       string        // calls that begin so take 40 times as long
 
@@ -124,6 +125,9 @@ func (w *world) add(p fleet.Pod) {
 	}
 	if p.Grace == 0 {
 		p.Grace = 30 * time.Second
+	}
+	if p.Owner == (fleet.Owner{}) {
+		p.Owner = fleet.Owner{Kind: "ReplicaSet", Name: "web"}
 	}
 	p.UID, p.Node = "uid-"+p.Name, hostname
 	w.pods[p.Name] = &pod{Pod: p}
@@ -236,7 +240,7 @@ func (w *world) ReplaceInstance(ctx context.Context, g, _ string) error {
 		w.writes++
 		if w.group.Name == g && w.group.LifecycleState == "InService" {
 			w.replaced++
-			w.group = fleet.ScalingGroup{}
+			w.group, w.depths.detached = fleet.ScalingGroup{}, time.Now()
 		}
 		return nil
 	})
@@ -294,7 +298,7 @@ func (a api) Node(ctx context.Context, name string) (n fleet.Node, err error) {
 
 func (a api) Nodes(ctx context.Context) (list []fleet.Node, err error) {
 	err = a.w.call(ctx, "list nodes", func() error {
-		list = append(list, fleet.Node{Name: "other", UID: "node-2", ProviderID: "aws:///us-east-1a/i-0aaaaaaaaaaaaaaaa"})
+		list = append(list, a.w.others()...)
 		if a.w.node != nil {
 			list = append(list, copyNode(*a.w.node))
 		}
@@ -336,14 +340,6 @@ func (a api) Cordon(ctx context.Context, c plan.CordonNode) error {
 		w.node.ResourceVersion += "x"
 		return nil
 	})
-}
-
-// merged is what a merge patch makes of labels or annotations.
-func merged(have, more map[string]string) map[string]string {
-	out := map[string]string{}
-	maps.Copy(out, have)
-	maps.Copy(out, more)
-	return out
 }
 
 func (a api) Evict(ctx context.Context, e plan.EvictPod) error {

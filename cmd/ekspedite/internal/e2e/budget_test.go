@@ -104,11 +104,13 @@ func TestABudgetHoldsUntilTheGraceRunsOut(t *testing.T) {
 	if len(distinct) != 1 {
 		t.Errorf("%d drains were reported, one is wanted", len(distinct))
 	}
+	news(t, client, run, node)
 	t.Run("removals", func(t *testing.T) {
 		removals(t, s, v, client)
 		q.empty(t, "ekspedite-interruption", time.Minute)
 		q.empty(t, "ekspedite-interruption-dlq", time.Second)
 	})
+	outOfService(t, client, node.Name)
 	for _, d := range c.IAM.Denied() {
 		t.Errorf("denied: %+v", d)
 	}
