@@ -61,8 +61,9 @@ type Contract struct {
 	// Samples are files in events/samples, Schema is a file in events/schemas and describes a body in full.
 	Samples []string
 	Schema  string
-	// Handler is the function that consumes the event, "" for none.
+	// Handler is the function that consumes the event, "" for none. Also is a second one, which hears of other events of the kind.
 	Handler string
+	Also    string
 	Route   Route
 	// Bus is where the event is published.
 	Bus Bus
@@ -144,6 +145,12 @@ func (c Contract) means(meaning, origin string) Contract {
 
 func (c Contract) to(handler string, route Route) Contract {
 	c.Handler, c.Route = handler, route
+	return c
+}
+
+// also names a second function, for other events of the kind: no event goes to both.
+func (c Contract) also(handler string) Contract {
+	c.Also = handler
 	return c
 }
 

@@ -45,6 +45,9 @@ func contractTable() string {
 	for _, c := range events.Contracts() {
 		names := "`" + strings.Join(c.DetailTypes, "`<br>`") + "`"
 		handler, way := c.Handler, string(c.Route)
+		if c.Also != "" {
+			handler += ", " + c.Also
+		}
 		switch c.Route {
 		case events.RouteNone:
 			handler, way = "–", c.Reason

@@ -34,11 +34,15 @@ func regions(f start.Function) func(region string) interruption.Reach {
 		if !ok {
 			cfg := awscloud.InRegion(f.Config, region)
 			compute := awscloud.NewCompute(cfg)
-			r = interruption.Reach{Instances: compute, Groups: compute, Clusters: clusters{&access.Directory{
+			inside := &access.Directory{
 				Describe: awscloud.NewClusters(cfg).Cluster,
 				Token:    awscloud.NewTokens(cfg, f.Now).Token,
 				Now:      f.Now,
-			}}}
+			}
+			r = interruption.Reach{
+				Instances: compute, Groups: compute, Machines: compute, Clusters: clusters{inside},
+				Pods: func(ctx context.Context, cluster string) (interruption.Pods, error) { return inside.Client(ctx, cluster) },
+			}
 			open[region] = r
 		}
 		return r

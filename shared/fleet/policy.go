@@ -29,6 +29,9 @@ type InterruptionPolicy struct {
 	// ForceMargin is how long before the machine's end, beyond the pod's own grace, a pod that a PodDisruptionBudget
 	// still holds gets its SIGTERM on an involuntary event. It would die without one.
 	ForceMargin time.Duration `json:"forceMargin"`
+	// Health is the answer to what AWS announces, StatusChecks to what fails without a word.
+	Health       HealthEventPolicy `json:"health"`
+	StatusChecks StatusCheckPolicy `json:"statusChecks"`
 }
 
 // DefaultPolicy is safe in production.
@@ -37,5 +40,7 @@ func DefaultPolicy() Policy {
 		Rebalance:       RebalanceIgnore,
 		ReplaceCapacity: true,
 		ForceMargin:     5 * time.Second,
+		Health:          DefaultHealthEvents(),
+		StatusChecks:    DefaultStatusChecks(),
 	}, Scaling: DefaultScalingPolicy(), Upgrade: DefaultUpgradePolicy()}
 }

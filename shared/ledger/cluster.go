@@ -186,6 +186,7 @@ func (l *Ledger) Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Pol
 	if d.Policy.Upgrade.Mode == "" { // it was asked for before there were upgrades
 		d.Policy.Upgrade = fleet.DefaultUpgradePolicy()
 	}
+	d.Policy.Interruption = d.Policy.Interruption.WithSignals()
 	return d.Policy, nil
 }
 

@@ -28,6 +28,14 @@ interruption
   rebalance
   replaceCapacity
   forceMargin
+  health
+    scheduled
+    lead
+  statusChecks
+    action
+    after
+    deadline
+    maxUnhealthy
 notifications
   *
 `

@@ -44,8 +44,9 @@ const gcPercent = 400
 // Run builds the named function's handler around its work and serves Lambda with it. It does not return.
 func Run(name string, needRole bool, work func(Function) handler.Work) {
 	f := function(name, func() (settings.Settings, error) { return settings.Load(os.Getenv, needRole) })
+	queue := awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL)
 	h := &handler.Handler{
-		Function: name, Work: work(f), Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL), MaxReceives: f.MaxReceives,
+		Function: name, Work: work(f), Queue: queue, Sender: queue, MaxReceives: f.MaxReceives,
 		Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now, Log: f.Log, Metrics: f.Metrics,
 	}
 	lambda.Start(func(ctx context.Context, batch awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {

@@ -73,11 +73,11 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	left := len(pods.normal) + len(pods.critical) + pods.terminating
 	switch {
 	case left == 0 && (late || settled(o, policy)):
-		p.Add(endMachine, dismissal(o)...)
+		p.Add(endMachine, dismissal(o, policy)...)
 		return over(p, o, drained(o), ""), nil
 	case late:
 		p.Left = pods.names()
-		p.Add(endMachine, dismissal(o)...)
+		p.Add(endMachine, dismissal(o, policy)...)
 		return over(p, o, PartiallyDrained, fmt.Sprintf("the time is over and %d pods are still on the machine", left)), nil
 	}
 	return again(p, o, next(now, o, policy, pods)), nil
@@ -86,7 +86,7 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 // settled tells whether an empty node is a drained one: it was cordoned when its pods were listed, so that none can have
 // come since, and its replacement has been asked for, or is nobody's to ask for.
 func settled(o Observation, policy fleet.InterruptionPolicy) bool {
-	return cordoned(*o.Node) && !(replaces(o, policy) && o.unread(PartGroup))
+	return cordoned(*o.Node) && !((replaces(o, policy) || ends(o, policy)) && o.unread(PartGroup))
 }
 
 // gone is the outcome when the machine or its node is not there any more: of a drain that had begun it is the end that
@@ -127,7 +127,7 @@ func first(o Observation, policy fleet.InterruptionPolicy) []plan.Action {
 // replaces tells whether a replacement is ours to ask for: with a terminate hook Auto Scaling replaces by itself, and a
 // machine that may yet stay is not given away. What was to be removed is not wanted.
 func replaces(o Observation, policy fleet.InterruptionPolicy) bool {
-	return policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && !unwanted(o)
+	return policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && o.Signal.Fate == FateGoes && !unwanted(o)
 }
 
 func cordoned(n fleet.Node) bool {
@@ -272,6 +272,9 @@ func Tighten(running, later Signal) Signal {
 	out, other := running, later
 	if later.Involuntary && !running.Involuntary {
 		out, other = later, running
+	}
+	if running.Involuntary && later.Involuntary {
+		out.Fate = harder(running.Fate, later.Fate)
 	}
 	if !other.Deadline.IsZero() && (out.Deadline.IsZero() || other.Deadline.Before(out.Deadline)) {
 		out.Deadline, out.Action = other.Deadline, other.Action

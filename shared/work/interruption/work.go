@@ -49,6 +49,8 @@ type Reach struct {
 	Instances Instances
 	Groups    Groups
 	Clusters  Clusters
+	Machines  Machines
+	Pods      func(ctx context.Context, cluster string) (Pods, error)
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -76,6 +78,9 @@ type Work struct {
 
 // Handle is a handler.Work.
 func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
+	if answer := w.elsewise(d.Event); answer != nil {
+		return answer(ctx, d)
+	}
 	signal, ignore := signalOf(d.Event)
 	if ignore != "" {
 		return w.nothing(ctx, d, ignore)
