@@ -55,14 +55,13 @@ func TestSamplesMeetTheRules(t *testing.T) {
 			}
 		}
 		// Notifications that Auto Scaling sends directly to a queue meet no rule. State changes to pending or running, launches
-		// that worked, alarms that are over, what Health says of others than EKS, and runs of others than the upgrade function are left
+		// that worked, alarms that are over, and runs of others than the upgrade function are left
 		// out by theirs.
 		direct := !strings.Contains(string(s.Body), `"detail-type"`)
 		started := s.Kind == events.KindInstanceStateChange && !slices.ContainsFunc([]string{"stopping", "stopped", "shutting-down", "terminated"},
 			func(state string) bool { return strings.Contains(string(s.Body), `"`+state+`"`) })
 		fine := s.Kind == events.KindAutoScalingResult && !strings.Contains(string(s.Body), `"Failed"`) ||
 			s.Kind == events.KindAlarmStateChange && strings.HasSuffix(s.Name, "-ok.json") ||
-			s.Kind == events.KindHealthEvent && !strings.Contains(string(s.Body), `"service": "EKS"`) ||
 			s.Kind == events.KindRunFinished && !strings.Contains(string(s.Body), `"function": "upgrade"`)
 		if contract.Route != events.RouteRule || direct || started || fine {
 			if len(to) > 0 {
@@ -70,8 +69,9 @@ func TestSamplesMeetTheRules(t *testing.T) {
 			}
 			continue
 		}
-		if len(to) != 1 || !strings.EqualFold(to[0], contract.Handler+"Queue") && !strings.EqualFold(to[0], contract.Handler+"Function") {
-			t.Errorf("%s goes to %v, its handler is %q", s.Name, to, contract.Handler)
+		if len(to) != 1 || !slices.ContainsFunc([]string{contract.Handler + "Queue", contract.Handler + "Function", contract.Also + "Queue"},
+			func(name string) bool { return strings.EqualFold(to[0], name) }) {
+			t.Errorf("%s goes to %v, its handlers are %q, %q", s.Name, to, contract.Handler, contract.Also)
 		}
 	}
 }

@@ -47,10 +47,10 @@ func (w *Work) podEnds(ctx context.Context, d handler.Delivery, p *events.Fargat
 		return w.nothing(ctx, d, "EKS does not know cluster "+p.ClusterName)
 	case err != nil:
 		return r.failed(err)
+	case known.LookedBy == d.Event.ID: // this very message: what it led to may not have been sent
+		return r.repeat(ctx, known)
 	case r.pod == nil:
 		return w.nothing(ctx, d, "there is no pod "+r.name())
-	case known.PodUID == r.pod.UID && known.LookedBy == d.Event.ID: // this very message: what it led to may not have been sent
-		return r.repeat(ctx, known)
 	case known.PodUID == r.pod.UID && known.Outcome == "":
 		return w.nothing(ctx, d, "it is being tried already")
 	default:
