@@ -1,6 +1,8 @@
 package interruption_test
 
 import (
+	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,7 +66,7 @@ func TestR7_R20_HealthEventsThatLeadToNothing(t *testing.T) {
 			}),
 			"an issue of none": healthEvent("j", []entity{{machine, "PENDING"}}, set("communicationId", "c-j")),
 		} {
-			r.Queue.Send(body, 0)
+			r.Queue.Send(strings.Replace(body, "X/X_1", "X/X_"+strings.ReplaceAll(name, " ", ""), 1), 0) // each an event of its own
 			r.RunUntil(func() bool { return r.Queue.Len() == 0 }, time.Now().Add(time.Minute))
 			if n := len(r.drains()); n > 0 || len(r.Queue.Dead()) > 0 || r.Queue.Len() > 0 {
 				t.Errorf("%s: %d drains, dead letters %v", name, n, r.Queue.Dead())
@@ -119,7 +121,7 @@ func TestR7_AnAnnouncedEndIsMetInTime(t *testing.T) {
 			inRegions(t, away, func(t *testing.T, r *fleetRig) {
 				r.windowIn(near, time.Hour, tc.scheduled)
 				r.everyMinute()
-				machine, began := r.machinesOf(near)[0], time.Now()
+				machine, began, wanted := r.machinesOf(near)[0], time.Now(), r.shape(near)
 				r.Queue.Send(healthEvent("h-1", []entity{{machine, "PENDING"}}, func(d map[string]any) {
 					d["eventTypeCode"], d["startTime"] = tc.code, began.Add(4*time.Hour).UTC().Format(healthTime)
 				}), 0)
@@ -132,6 +134,9 @@ func TestR7_AnAnnouncedEndIsMetInTime(t *testing.T) {
 				r.RunUntil(func() bool { return r.gone(machine) }, began.Add(tc.late+5*time.Minute))
 				r.RunFor(5 * time.Minute) // and nothing else comes of it
 				r.wantEnded("Maintenance", events.OutcomeNodeRemoved, machine)
+				if now := r.shape(near); !maps.Equal(now, wanted) {
+					t.Errorf("groups want %v, they wanted %v: the machine is to be replaced", now, wanted)
+				}
 				if list := r.drains()[machine]; len(list) > 0 && list[0].StartedAt.After(began.Add(tc.late)) {
 					t.Errorf("begun after %s", list[0].StartedAt.Sub(began))
 				}
