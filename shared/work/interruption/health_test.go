@@ -2,11 +2,13 @@ package interruption_test
 
 import (
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
@@ -189,4 +191,59 @@ func TestR10_APlannedDrainPressesAtTheEnd(t *testing.T) {
 			t.Errorf("the last drain: %+v", last)
 		}
 	})
+}
+
+// Every call that a Health event, the plan, the messages and the drain make goes wrong in every way; the end is the same. A build takes
+// every seventh call in a way of its own, EVERY_CALL=all all in all ways.
+func TestR6_R7_EveryCallOfAHealthEventFailsOnce(t *testing.T) {
+	tell := func(r *fleetRig) []string {
+		r.T.Helper()
+		ours := r.machinesOf(near)[:2]
+		*r.Script = cloudtest.Script{At: r.Script.At}
+		r.Queue.Send(healthEvent("h-1", []entity{{ours[0], "IMPAIRED"}}, impairedNow), 0)
+		r.Queue.Send(healthEvent("h-2", []entity{{ours[1], "PENDING"}}, func(d map[string]any) {
+			d["eventArn"], d["eventTypeCode"] = "arn:2", "AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED"
+		}), 0)
+		r.settle()
+		return ours
+	}
+	calls := 0
+	inRegions(t, away, func(_ *testing.T, r *fleetRig) { tell(r); calls = r.Script.Calls })
+	if calls < 60 {
+		t.Fatalf("only %d calls", calls)
+	}
+	step, ways := 7, []cloudtest.Misfortune{cloudtest.FailsBefore, cloudtest.FailsAfter, cloudtest.KilledBefore, cloudtest.KilledAfter}
+	if os.Getenv("EVERY_CALL") == "all" {
+		step = 1
+	}
+	t.Logf("%d calls", calls)
+	for n := 1; n <= calls; n += step {
+		for i, m := range ways {
+			if step > 1 && i != (n/step)%len(ways) {
+				continue
+			}
+			inRegions(t, away, func(t *testing.T, r *fleetRig) {
+				r.Script.At = func(call int, _ string) cloudtest.Misfortune {
+					if call == n {
+						return m
+					}
+					return cloudtest.Nothing
+				}
+				ours, want := tell(r), []string{events.OutcomeDrained, events.OutcomeNodeRemoved}
+				r.RunFor(2 * time.Minute)
+				for i, id := range ours {
+					runs := map[string]bool{}
+					for _, f := range r.drains()[id] {
+						runs[f.RunID] = true
+						if f.Outcome != want[i] {
+							t.Errorf("call %d, %v: %+v", n, m, f)
+						}
+					}
+					if len(runs) != 1 || !r.gone(id) {
+						t.Errorf("call %d, %v: %s: %d drains, ended %t; dead letters %v", n, m, id, len(runs), r.gone(id), r.Queue.Dead())
+					}
+				}
+			})
+		}
+	}
 }
