@@ -62,7 +62,7 @@ type Contract struct {
 	// Samples are files in events/samples, Schema is a file in events/schemas and describes a body in full.
 	Samples []string
 	Schema  string
-	// Handler is the function that consumes the event, "" for none.
+	// Handler is the function that consumes the event, "" for none. Also is a second one, which hears of other events of the kind.
 	Handler string
 	// Also are functions that hear a part of these events by rules of their own.
 	Also  []string

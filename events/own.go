@@ -145,6 +145,8 @@ type DrainContinuation struct {
 	Attempt int `json:"attempt"`
 	// Hook is the lifecycle hook to be completed when the drain is over, nil without one.
 	Hook *LifecycleHookRef `json:"hook,omitempty"`
+	// Fate is what becomes of the machine and of its capacity, see MachineSignal.
+	Fate string `json:"fate,omitempty"`
 	// Removal is set if the machine is to be ended when the drain is over.
 	Removal *RemovalRef `json:"removal,omitempty"`
 }
@@ -168,6 +170,9 @@ func (p *DrainContinuation) check(*Envelope) *fault {
 		if err := required("hook.autoScalingGroupName", p.Hook.AutoScalingGroupName, "hook.lifecycleHookName", p.Hook.LifecycleHookName); err != nil {
 			return err
 		}
+	}
+	if err := checkFate(p.Fate); err != nil {
+		return err
 	}
 	if p.Removal != nil {
 		if err := required("removal.cluster", p.Removal.Cluster, "removal.nodeUid", p.Removal.NodeUID, "removal.reason", string(p.Removal.Reason)); err != nil {

@@ -22,9 +22,11 @@ const (
 	RemovalSchedule  RemovalReason = "Schedule"  // a scale window sends its group to sleep
 	RemovalManual    RemovalReason = "Manual"    // somebody wants it gone
 	RemovalUpgrade   RemovalReason = "Upgrade"   // nodes of another version take its place
+	// RemovalMaintenance: AWS has announced the machine's end, a stop or a reboot.
+	RemovalMaintenance RemovalReason = "Maintenance"
 )
 
-var removalReasons = []RemovalReason{RemovalEmpty, RemovalUnderused, RemovalCheaper, RemovalSchedule, RemovalManual, RemovalUpgrade}
+var removalReasons = []RemovalReason{RemovalEmpty, RemovalUnderused, RemovalCheaper, RemovalSchedule, RemovalManual, RemovalUpgrade, RemovalMaintenance}
 
 // NodeRemovalRequested asks for a node to be drained by choice, and for its machine to be ended for good: its group's
 // desired size goes down with it, unless another machine is to take its place. Nothing is forced. What cannot be drained in

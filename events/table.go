@@ -7,6 +7,7 @@ const (
 	docsEKS    = "https://docs.aws.amazon.com/eks/latest/userguide/"
 	docsOwn    = "events/own.go"
 	docsScale  = "events/scaling.go"
+	docsDrain  = "events/interruption.go"
 	docsUp     = "events/upgrade.go"
 	docsNotify = "events/notify.go"
 	inDepth    = "the interruption function will listen when it handles interruptions in depth"
@@ -33,15 +34,17 @@ func table() []Contract {
 			samples("", "block", "older").to(HandlerInterruption, RouteRule),
 		contract[CapacityReservationReclaimed](KindCapacityReservationReclaimed, SourceEC2,
 			"EC2 Interruptible Capacity Reservation Allocation Reclamation Completed", "EC2 Capacity Reservation Interruptible Reclamation Complete").
-			means("lent capacity came back to its owner", docsEC2+"monitor-interruptible-cr.html").
-			samples("", "older").unmatched(inDepth),
+			means("lent capacity came back to its owner; counted, since no cluster can be told from a reservation: the scaling function's sweep sees what can be launched",
+				docsEC2+"monitor-interruptible-cr.html").
+			samples("", "older").to(HandlerInterruption, RouteRule),
 		contract[CapacityBlockDelivered](KindCapacityBlockDelivered, SourceEC2, "Capacity Block Delivered", "Capacity Block Reservation Delivered").
-			means("a Capacity Block began", docsEC2+"capacity-blocks-monitor.html").
-			samples("", "older").unmatched(inDepth),
+			means("a Capacity Block began; counted, since no cluster can be told from a reservation: the scaling function's sweep sees what can be launched",
+				docsEC2+"capacity-blocks-monitor.html").
+			samples("", "older").to(HandlerInterruption, RouteRule),
 		contract[CapacityBlockExpiration](KindCapacityBlockExpiration, SourceEC2,
 			"Capacity Block Expiration Warning", "Capacity Block Reservation Expiration Warning").
 			means("a Capacity Block ends in 40 minutes, its instances from 10 minutes on", docsEC2+"capacity-blocks-monitor.html").
-			samples("", "older").unmatched(inDepth),
+			samples("", "older").to(HandlerInterruption, RouteRule),
 
 		// Auto Scaling
 		contract[LifecycleAction](KindLifecycleAction, SourceAutoScaling, detailTypeTerminate, detailTypeLaunch).
@@ -59,8 +62,8 @@ func table() []Contract {
 		// AWS Health
 		contract[HealthEvent](KindHealthEvent, SourceHealth, "AWS Health Event").
 			means("something happens to resources: an instance is retired, a version leaves support",
-				"https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html").
-			samples("ec2", "eks").to(HandlerUpgrade, RouteRule),
+													"https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html").
+			samples("ec2", "eks").to(HandlerUpgrade, RouteRule).also(HandlerInterruption), // EKS's, and EC2's
 
 		// ECS and EKS
 		contract[ECSContainerInstanceStateChange](KindECSContainerInstanceStateChange, SourceECS, "ECS Container Instance State Change").
@@ -71,7 +74,7 @@ func table() []Contract {
 			samples("", "spot").to(HandlerInterruption, RouteRule), // the interrupted ones
 		contract[FargatePodTermination](KindFargatePodTermination, SourceEKS, "EKS Fargate Pod Scheduled Termination").
 			means("EKS will replace a Fargate pod to patch its machine", docsEKS+"fargate-pod-patching.html").
-			samples("").unmatched(inDepth),
+			samples("").to(HandlerInterruption, RouteRule),
 		contract[AddonEvent](KindAddonEvent, SourceEKS,
 			"EKS Addon Creation Succeeded", "EKS Addon Creation Failed", "EKS Addon Update Succeeded", "EKS Addon Update Failed",
 			"EKS Addon Deletion Succeeded", "EKS Addon Deletion Failed", "EKS Addon Health Degraded", "EKS Addon Health Restored").
@@ -114,6 +117,18 @@ func table() []Contract {
 		contract[DrainContinuation](KindDrainContinuation, SourceEkspedite, "Drain Continuation").
 			means("the interruption function looks at a drain again", docsOwn).
 			samples("", "hook", "removal", "container").on(BusNone).to(HandlerInterruption, RouteDirect),
+		contract[MachineSignal](KindMachineSignal, SourceEkspedite, "Machine Signal").
+			means("one message about several machines, or a sweep, says of one of them that it goes", docsDrain).
+			samples("", "block").on(BusNone).to(HandlerInterruption, RouteDirect),
+		contract[PlannedDrainDue](KindPlannedDrainDue, SourceEkspedite, "Planned Drain Due").
+			means("the time has come to look at what is planned for a machine", docsDrain).
+			samples("").on(BusNone).to(HandlerInterruption, RouteDirect),
+		contract[InterruptionSweepRequested](KindInterruptionSweepRequested, SourceEkspedite, "Interruption Sweep Requested").
+			means("it is time to look for planned drains that are due, and for machines that fail", docsDrain).
+			samples("").on(BusNone).to(HandlerInterruption, RouteSchedule),
+		contract[PodTerminationContinuation](KindPodTerminationContinuation, SourceEkspedite, "Pod Termination Continuation").
+			means("the interruption function tries to evict a Fargate pod again", docsDrain).
+			samples("").on(BusNone).to(HandlerInterruption, RouteDirect),
 		contract[ScalingRequested](KindScalingRequested, SourceEkspedite, "Scaling Requested").
 			means("a cluster may need other nodes than it has; the doorbell puts it on the queue itself", docsScale).
 			samples("").on(BusEkspedite).to(HandlerScaling, RouteRule),

@@ -40,6 +40,7 @@ func TestParametersTakeWhatPeopleGive(t *testing.T) {
 		{"SweepRate", "rate(1 hour)", true},
 		{"SweepRate", "hourly", false},
 		{"ScalingSweepRate", "rate(5 minutes)", true},
+		{"InterruptionSweepRate", "rate(5 minutes)", true},
 		{"DoorbellConcurrency", "50", true},
 		{"DoorbellConcurrency", "-1", false},
 		{"SubnetIds", "subnet-0a1b2c3d,subnet-0a1b2c3e", true},

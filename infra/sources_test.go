@@ -117,6 +117,7 @@ func TestRulesAreTheContracts(t *testing.T) {
 	for _, contract := range events.Contracts() {
 		for _, detailType := range contract.DetailTypes {
 			var matching []string
+			others := map[string]int{}
 			for _, rule := range rules {
 				pattern := rule.Properties["EventPattern"]
 				if target(rule.Properties["EventBusName"]) == buses[contract.Bus] && contract.Bus != events.BusNone &&
@@ -129,12 +130,18 @@ func TestRulesAreTheContracts(t *testing.T) {
 					}
 					handler := text(function.Properties["Handler"])
 					if slices.Contains(contract.Also, handler) {
+						others[handler]++
 						continue
 					}
 					matching = append(matching, rule.ID)
 					if handler != contract.Handler {
 						t.Errorf("%s goes to %s and not to %s", contract.Kind, handler, contract.Handler)
 					}
+				}
+			}
+			for _, other := range contract.Also { // for some of the kind: see TestSamplesMeetTheRules
+				if others[other] != 1 {
+					t.Errorf("%s (%q): %d rules bring it to %s as well", contract.Kind, detailType, others[other], other)
 				}
 			}
 			if want := contract.Route == events.RouteRule; want && len(matching) != 1 || !want && len(matching) != 0 {

@@ -16,7 +16,8 @@ import (
 
 func localCommand() *cobra.Command {
 	c := &cobra.Command{Use: "local", Short: "The embedded cloud"}
-	c.AddCommand(localUp(), localInterrupt(), localCapacity(), localEKS(), localAlarm(), localGet("calls", "Print the API calls that were served, one JSON line each"),
+	c.AddCommand(localUp(), localInterrupt(), localCapacity(), localEKS(), localAlarm(),
+		localHealth(), localImpair(), localCapacityBlock(), localFargateTermination(), localGet("calls", "Print the API calls that were served, one JSON line each"),
 		localGet("grants", "Print what IAM granted and was used, what was never used, and what was denied"),
 		localGet("lambda", "Print the functions' statistics"), localGet("clusters", "Print the clusters of all Regions with endpoint and kubeconfig"))
 	return c

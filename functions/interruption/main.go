@@ -34,12 +34,19 @@ func regions(f start.Function) func(region string) interruption.Reach {
 		if !ok {
 			cfg := awscloud.InRegion(f.Config, region)
 			compute := awscloud.NewCompute(cfg)
-			containers := awscloud.NewContainers(cfg)
-			r = interruption.Reach{Instances: compute, Groups: compute, Containers: containers, Places: &interruption.Places{ECS: containers, Now: f.Now}, Clusters: clusters{&access.Directory{
+			inside := &access.Directory{
 				Describe: awscloud.NewClusters(cfg).Cluster,
 				Token:    awscloud.NewTokens(cfg, f.Now).Token,
 				Now:      f.Now,
-			}}}
+			}
+			containers := awscloud.NewContainers(cfg)
+			r = interruption.Reach{
+				Instances: compute, Groups: compute, Machines: compute, Clusters: clusters{inside},
+				Containers: containers, Places: &interruption.Places{ECS: containers, Now: f.Now},
+				Pods: func(ctx context.Context, cluster string) (interruption.Pods, error) {
+					return inside.Client(ctx, cluster)
+				},
+			}
 			open[region] = r
 		}
 		return r

@@ -61,6 +61,7 @@ func (c *Cloud) admin() http.Handler {
 		return nil
 	}))
 	c.upgradeAdmin(handle)
+	c.signalAdmin(handle)
 	return guard(mux)
 }
 

@@ -88,8 +88,9 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		// Half of a spot instance's notice has passed.
 		Late: time.Minute,
 	})
-	interrupted.Listen(nil, time.Hour, interruptionSignals()...) // as long as the queue would keep them
-	interrupted.Listen(bus, 15*time.Minute, removalSignal())     // then there is no time left to drain in
+	interrupted.Listen(nil, time.Hour, interruptionSignals()...)        // as long as the queue would keep them
+	interrupted.Listen(nil, 24*time.Hour, moreInterruptionSignals()...) // most of it is announced days ahead
+	interrupted.Listen(bus, 15*time.Minute, removalSignal())            // then there is no time left to drain in
 
 	scaled := newScaling(stack, bus, code, network, environment(nil))
 	rung := newDoorbell(stack, code, props.Ledger, scaled)
@@ -152,6 +153,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 
 	upgradeScheduler := everyUpgrade(upgraded)
 	told := newNotify(stack, bus, code, environment(nil))
+	interruptionScheduler := everyInterruption(interrupted)
 
 	staged := constructs.NewInvoked(stack, constructs.InvokedProps{
 		FunctionProps: constructs.FunctionProps{
@@ -181,6 +183,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	interrupted.Allow(workerGrants(interrupted, props.Ledger, bus)...)
 	interrupted.Allow(interruptionGrants()...)
 	interrupted.Allow(containerGrants()...)
+	interrupted.Allow(sweepGrants(props.Ledger)...)
 	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
 	scaled.Allow(workerGrants(scaled, props.Ledger, bus)...)
 	allowScaling(scaled, props.Ledger)
@@ -189,7 +192,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	rung.Allow(doorbellGrants(rung, props.Ledger, scaled)...)
 	allowCluster(applied, props.Ledger, props.Specs, *interrupted.Role.RoleArn(), *applied.Role.RoleArn(), *staged.Role.RoleArn(),
 		*scheduler.RoleArn(), *scaled.Role.RoleArn(), *rung.Role.RoleArn(), *scalingScheduler.RoleArn(),
-		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn(), *approvals.RoleArn(), *told.Role.RoleArn())
+		*upgraded.Role.RoleArn(), *upgradeScheduler.RoleArn(), *approvals.RoleArn(), *told.Role.RoleArn(), *interruptionScheduler.RoleArn())
 	staged.Allow(pipelineGrants(staged, props.Ledger, props.Specs, bus)...)
 	told.Allow(workerGrants(told, props.Ledger, bus)...)
 	told.Allow(notifyGrants()...)

@@ -9,16 +9,17 @@ import (
 
 // The parameters of the automation stack. All have defaults; those of the network are in package constructs.
 const (
-	regionsAllowed = "Regions"
-	attachable     = "AttachablePolicies"
-	givenRoles     = "GivenRoles"
-	roleBoundary   = "RoleBoundary"
-	sweepRate      = "SweepRate"
-	scalingRate    = "ScalingSweepRate"
-	upgradeRate    = "UpgradeSweepRate"
-	pipelineRate   = "PipelineSweepRate"
-	pipelinePrefix = "PipelinePrefix"
-	doorbellLimit  = "DoorbellConcurrency"
+	regionsAllowed   = "Regions"
+	attachable       = "AttachablePolicies"
+	givenRoles       = "GivenRoles"
+	roleBoundary     = "RoleBoundary"
+	sweepRate        = "SweepRate"
+	scalingRate      = "ScalingSweepRate"
+	upgradeRate      = "UpgradeSweepRate"
+	pipelineRate     = "PipelineSweepRate"
+	interruptionRate = "InterruptionSweepRate"
+	pipelinePrefix   = "PipelinePrefix"
+	doorbellLimit    = "DoorbellConcurrency"
 )
 
 // The conditions of the template.
@@ -64,6 +65,8 @@ func addParameters(stack awscdk.Stack) {
 	add(sweepRate, "How often every cluster is looked at, in case somebody has changed it, or an event about it was lost", "rate(15 minutes)",
 		`^(rate|cron)\(.+\)$`)
 	add(scalingRate, "How often the nodes of every cluster whose policy asks for scaling are looked at, in case a signal was lost", "rate(1 minute)",
+		`^(rate|cron)\(.+\)$`)
+	add(interruptionRate, "How often it is looked for machines that fail their status checks, and for planned drains that are due", "rate(1 minute)",
 		`^(rate|cron)\(.+\)$`)
 	add(upgradeRate, "How often it is looked whether the maintenance of any cluster is due, and whether an upgrade stands still", "rate(5 minutes)",
 		`^(rate|cron)\(.+\)$`)

@@ -36,7 +36,7 @@ type rule struct {
 }
 
 var rules = []rule{
-	{who: []string{"shared/decide/..."}, except: []string{"shared/decide/scaling", "shared/decide/readiness", "shared/decide/nodemove", "shared/decide/upgrade", "shared/decide/calendar", "shared/decide/ecsdrain"}, only: []string{"shared/fleet", "shared/plan"},
+	{who: []string{"shared/decide/..."}, except: []string{"shared/decide/scaling", "shared/decide/readiness", "shared/decide/nodemove", "shared/decide/upgrade", "shared/decide/calendar", "shared/decide/interruption", "shared/decide/ecsdrain"}, only: []string{"shared/fleet", "shared/plan"},
 		why: "a decision is a pure function of what was observed: it can be replayed, fuzzed and compared only if nothing else gets in"},
 	{who: []string{"shared/decide/scaling"}, only: []string{"shared/decide/packing", "shared/fleet", "shared/plan"},
 		why: "which nodes there shall be is decided in two layers: packing knows shapes and prices, scaling groups and time"},
@@ -48,6 +48,8 @@ var rules = []rule{
 		why: "a move carries out one step of the path, on the groups and nodes that the path was found with"},
 	{who: []string{"shared/decide/calendar"}, only: []string{"shared/decide/maintenance", "shared/fleet", "shared/plan"},
 		why: "what is foreseen is what would be decided: when it is due, and whether it may start, are asked of those who decide it"},
+	{who: []string{"shared/decide/interruption"}, only: []string{"shared/decide/maintenance", "shared/fleet", "shared/plan"},
+		why: "a machine whose end is announced is drained in a window: when one opens is asked of those who decide it"},
 	{who: []string{"shared/decide/upgrade"}, only: []string{"shared/decide/maintenance", "shared/decide/nodemove", "shared/decide/readiness", "shared/decide/upgradepath", "shared/fleet", "shared/plan"},
 		why: "a run is the path's steps, at the calendar's times, past the gate, with the nodes moved: it asks each of them, and none of them knows of it"},
 	{who: []string{"shared/decide/...", "shared/fleet", "shared/plan"}, deep: false,

@@ -25,7 +25,7 @@ func NewQueue(cfg Config, queueURL, dlqURL string) *Queue {
 // nobody looks too early.
 func (q *Queue) Continue(ctx context.Context, body string, delay time.Duration) error {
 	_, err := q.api.SendMessage(ctx, &sqs.SendMessageInput{
-		QueueUrl: &q.queueURL, MessageBody: &body, DelaySeconds: int32((delay + time.Second - 1) / time.Second),
+		QueueUrl: &q.queueURL, MessageBody: &body, DelaySeconds: seconds(delay),
 	})
 	return classify("sqs:SendMessage", err)
 }
@@ -33,10 +33,13 @@ func (q *Queue) Continue(ctx context.Context, body string, delay time.Duration) 
 // Release makes a received message of the function's own queue visible again after the delay.
 func (q *Queue) Release(ctx context.Context, receiptHandle string, delay time.Duration) error {
 	_, err := q.api.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &q.queueURL, ReceiptHandle: &receiptHandle, VisibilityTimeout: int32((delay + time.Second - 1) / time.Second),
+		QueueUrl: &q.queueURL, ReceiptHandle: &receiptHandle, VisibilityTimeout: seconds(delay),
 	})
 	return classify("sqs:ChangeMessageVisibility", err)
 }
+
+// seconds rounds up to SQS's whole seconds.
+func seconds(delay time.Duration) int32 { return int32((delay + time.Second - 1) / time.Second) }
 
 // Attributes of a rejected message.
 const (

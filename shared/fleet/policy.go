@@ -35,6 +35,9 @@ type InterruptionPolicy struct {
 	ForceMargin time.Duration `json:"forceMargin"`
 
 	DrainPolicy
+	// Health is the answer to what AWS announces, StatusChecks to what fails without a word.
+	Health       HealthEventPolicy `json:"health"`
+	StatusChecks StatusCheckPolicy `json:"statusChecks"`
 }
 
 // DefaultPolicy is safe in production.
@@ -44,5 +47,7 @@ func DefaultPolicy() Policy {
 		ReplaceCapacity: true,
 		ForceMargin:     5 * time.Second,
 		DrainPolicy:     DefaultDrainPolicy(),
+		Health:          DefaultHealthEvents(),
+		StatusChecks:    DefaultStatusChecks(),
 	}, Scaling: DefaultScalingPolicy(), Upgrade: DefaultUpgradePolicy()}
 }

@@ -41,11 +41,23 @@ type Queue interface {
 	Reject(ctx context.Context, body, messageID, reason string) error
 }
 
+// Message is a body for the function's own queue.
+type Message struct {
+	Body  string
+	Delay time.Duration
+}
+
+// Sender sends many messages to the function's own queue in few calls. An error is that not all are known to be there.
+type Sender interface {
+	SendAll(ctx context.Context, list []Message) error
+}
+
 // Handler serves one function's queue.
 type Handler struct {
 	Function    string // its name in logs and events
 	Work        Work
 	Queue       Queue
+	Sender      Sender        // nil: Outcome.Sends go one by one through Queue
 	MaxReceives int           // the queue's maxReceiveCount
 	Margin      time.Duration // what is left of the function's time for settling; 0 means 2 s
 	Account     string        // for continuations' envelopes
@@ -120,8 +132,11 @@ func (h *Handler) run(ctx context.Context, log *slog.Logger, d Delivery) (o Outc
 // settle carries the disposition out and tells whether SQS may delete the record.
 func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, r awsevents.SQSMessage, o Outcome, start time.Time) bool {
 	disp := Decide(o, d.Received, h.MaxReceives)
+	if err := h.spread(ctx, o); err != nil { // SQS keeps the record: it is worked on, and all is sent, again
+		disp = Decide(Outcome{Err: err, Insist: o.Insist}, d.Received, h.MaxReceives)
+	}
 	if disp.Next != nil {
-		next, err := h.continuation(disp.Next)
+		next, err := h.continuation(h.NewID(), disp.Next)
 		if err != nil { // a fault of ours that no retry mends
 			disp = Decide(Failed(&fault.Error{Class: fault.Invalid, Op: "continuation", Err: err}), d.Received, h.MaxReceives)
 		} else {
@@ -146,8 +161,33 @@ func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, r aw
 	return disp.Verb != Retry
 }
 
-func (h *Handler) continuation(p events.OwnPayload) (string, error) {
-	e, err := events.New(p, h.NewID(), h.Now(), h.Account, h.Region)
+// spread sends what an outcome leads to beside its continuation.
+func (h *Handler) spread(ctx context.Context, o Outcome) error {
+	if o.Err != nil || len(o.Sends) == 0 {
+		return nil
+	}
+	list := make([]Message, len(o.Sends))
+	for i, s := range o.Sends {
+		body, err := h.continuation(s.ID, s.Event)
+		if err != nil { // a fault of ours that no retry mends
+			return &fault.Error{Class: fault.Invalid, Op: "send", Err: err}
+		}
+		list[i] = Message{body, min(max(s.After, 0), maxDelay)}
+	}
+	h.Metrics.Count("MessagesSpread", len(list))
+	if h.Sender != nil {
+		return h.Sender.SendAll(ctx, list)
+	}
+	for _, m := range list {
+		if err := h.Queue.Continue(ctx, m.Body, m.Delay); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Handler) continuation(id string, p events.OwnPayload) (string, error) {
+	e, err := events.New(p, id, h.Now(), h.Account, h.Region)
 	if err != nil {
 		return "", err
 	}

@@ -16,10 +16,24 @@ type Outcome struct {
 	After time.Duration     // with Next or Again: how long to wait
 	Next  events.OwnPayload // the continuation, nil when the work is over
 	Again bool              // instead of a continuation: this event once more
-	// Insist, with Err: the work still has time, and no number of failures is a reason to give it up. Instead of being
+	// Sends are own messages that this record leads to, sent before it is acknowledged or deferred. With Err they are not sent.
+	Sends []Send
+	// Insist, with Err or Sends: the work still has time, and no number of failures is a reason to give it up. Instead of being
 	// rejected, the record is sent anew. It must become false some day.
 	Insist bool
 }
+
+// Send is an own message that a record leads to, beside its continuation.
+type Send struct {
+	// ID is the message's event id. It must follow from what the message is about: a record that is delivered again sends its
+	// messages again, and by the id their receiver knows what it has seen.
+	ID    string
+	After time.Duration // how long it is to wait; SQS's longest delay at most
+	Event events.OwnPayload
+}
+
+// Spread means that the record is done with once the messages are sent.
+func Spread(list ...Send) Outcome { return Outcome{Sends: list} }
 
 // Done means that nothing is left to do.
 func Done() Outcome { return Outcome{} }

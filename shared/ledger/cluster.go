@@ -187,6 +187,7 @@ func (l *Ledger) Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Pol
 		d.Policy.Upgrade = fleet.DefaultUpgradePolicy()
 	}
 	d.Policy.Interruption = d.Policy.Interruption.Grown()
+	d.Policy.Interruption = d.Policy.Interruption.WithSignals()
 	return d.Policy, nil
 }
 

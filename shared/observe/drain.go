@@ -82,6 +82,11 @@ func groupOf(ctx context.Context, groups Groups, instanceID string, sized bool) 
 	return g, nil
 }
 
+// NodeOf finds the node of a machine; nil if it is none.
+func NodeOf(ctx context.Context, nodes Nodes, inst fleet.Instance) (*fleet.Node, error) {
+	return findNode(ctx, nodes, inst)
+}
+
 // findNode finds the node of a machine: by the name that EKS gives it, confirmed by the provider ID, or else by the
 // provider ID among all. A name alone is never proof.
 func findNode(ctx context.Context, nodes Nodes, inst fleet.Instance) (*fleet.Node, error) {

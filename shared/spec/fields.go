@@ -36,6 +36,14 @@ interruption
   jobs
   jobPatience
   outOfService
+  health
+    scheduled
+    lead
+  statusChecks
+    action
+    after
+    deadline
+    maxUnhealthy
 `
 
 // field is one field with those below it. A field "*" stands for any.

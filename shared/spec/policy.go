@@ -117,6 +117,8 @@ func (v value) policy() fleet.Policy {
 		margin.wrong("%s is longer than a spot instance's notice: %s at most", p.Interruption.ForceMargin, maxMargin)
 	}
 	p.Interruption.DrainPolicy = i.drains(p.Interruption.DrainPolicy)
+	p.Interruption.Health = i.at("health").healthEvents(p.Interruption.Health)
+	p.Interruption.StatusChecks = i.at("statusChecks").statusChecks(p.Interruption.StatusChecks)
 	p.Scaling = v.at("scaling").scaling(p.Scaling)
 	p.Upgrade = v.at("upgrade").upgrade(p.Upgrade)
 	p.Notifications = v.at("notifications").notifications()

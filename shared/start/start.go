@@ -53,8 +53,9 @@ func Run(name string, needRole bool, work func(Function) handler.Work) {
 }
 
 func newHandler(name string, f Function) *handler.Handler {
+	queue := awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL)
 	return &handler.Handler{
-		Function: name, Queue: awscloud.NewQueue(f.Config, f.QueueURL, f.DLQURL), MaxReceives: f.MaxReceives,
+		Function: name, Queue: queue, Sender: queue, MaxReceives: f.MaxReceives,
 		Account: f.Account, Region: f.Region, NewID: f.NewID, Now: f.Now, Log: f.Log, Metrics: f.Metrics,
 	}
 }

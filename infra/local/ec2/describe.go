@@ -53,6 +53,7 @@ type instanceXML struct {
 	Volumes             []volumeXML     `xml:"blockDeviceMapping>item"`
 	VirtualizationType  string          `xml:"virtualizationType"`
 	Lifecycle           string          `xml:"instanceLifecycle,omitempty"`
+	InReservation       string          `xml:"capacityReservationId,omitempty"`
 	SpotInstanceRequest string          `xml:"spotInstanceRequestId,omitempty"`
 	ClientToken         string          `xml:"clientToken"`
 	Tags                []tag           `xml:"tagSet>item"`
@@ -156,6 +157,7 @@ func (s *Service) instanceFilters() filters[*instance] {
 		"network-interface.group-id":                     groupsOf,
 		"placement-group-name":                           one(func(i *instance) string { return i.placement }),
 		"spot-instance-request-id":                       one(func(i *instance) string { return i.spotRequest }),
+		"capacity-reservation-id":                        one(func(i *instance) string { return i.inReservation }),
 		"iam-instance-profile.arn": func(i *instance) []string {
 			if i.profile == nil {
 				return nil
@@ -196,7 +198,7 @@ func (s *Service) instanceXML(i *instance) instanceXML {
 		LaunchTime: wire.At(i.launched), AvailabilityZone: i.az, AvailabilityZoneID: s.zoneID(i.az), Tenancy: "default", Monitoring: "disabled",
 		Architecture: i.typ.Arch, RootDeviceType: "ebs", RootDeviceName: i.rootDevice, VirtualizationType: "hvm", SpotInstanceRequest: i.spotRequest,
 		ClientToken: i.clientToken, Tags: tagSet(i.tags), Hypervisor: "xen", EbsOptimized: true, EnaSupport: true, MetadataOptions: i.metadata, Names: i.names,
-		Lifecycle: i.lifecycle(), PlacementGroup: i.placement,
+		Lifecycle: i.lifecycle(), InReservation: i.inReservation, PlacementGroup: i.placement,
 	}
 	x.Cores, x.ThreadsPerCore = i.typ.VCPU, 1
 	if i.typ.Arch != "arm64" && i.typ.VCPU > 1 { // hyper-threading, as all of Intel's and most of AMD's have
@@ -264,77 +266,6 @@ func (s *Service) describeInstances(in *describeInstancesIn) (*describeInstances
 		return nil, err
 	}
 	return &describeInstancesOut{s.reservations(items), next}, nil
-}
-
-type describeStatusIn struct {
-	DryRun              bool
-	InstanceIDs         []string `query:"InstanceId"`
-	Filters             []filter `query:"Filter"`
-	IncludeAllInstances bool
-	MaxResults          *int
-	NextToken           string
-}
-
-type healthXML struct {
-	Status  string `xml:"status"`
-	Details []struct {
-		Name   string `xml:"name"`
-		Status string `xml:"status"`
-	} `xml:"details>item"`
-}
-
-type statusXML struct {
-	InstanceID         string    `xml:"instanceId"`
-	AvailabilityZone   string    `xml:"availabilityZone"`
-	AvailabilityZoneID string    `xml:"availabilityZoneId"`
-	State              stateXML  `xml:"instanceState"`
-	InstanceStatus     healthXML `xml:"instanceStatus"`
-	SystemStatus       healthXML `xml:"systemStatus"`
-}
-
-type describeStatusOut struct {
-	Statuses  []statusXML `xml:"instanceStatusSet>item"`
-	NextToken string      `xml:"nextToken,omitempty"`
-}
-
-// health is what status checks say: nothing is ever impaired here.
-func health(state string) healthXML {
-	h := healthXML{Status: "not-applicable"}
-	if state == "running" {
-		h.Status = "ok"
-		h.Details = append(h.Details, struct {
-			Name   string `xml:"name"`
-			Status string `xml:"status"`
-		}{"reachability", "passed"})
-	}
-	return h
-}
-
-func (s *Service) describeStatus(in *describeStatusIn) (*describeStatusOut, error) {
-	if len(in.InstanceIDs) > 0 && in.MaxResults != nil {
-		return nil, wire.Errf("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forget()
-	known := filters[*instance]{
-		"instance-status.status":       one(func(i *instance) string { return health(i.state).Status }),
-		"system-status.status":         one(func(i *instance) string { return health(i.state).Status }),
-		"instance-status.reachability": one(func(*instance) string { return "passed" }),
-		"system-status.reachability":   one(func(*instance) string { return "passed" }),
-	}
-	for _, name := range []string{"availability-zone", "instance-state-name", "instance-state-code"} {
-		known[name] = s.instanceFilters()[name]
-	}
-	if !in.IncludeAllInstances {
-		in.Filters = append(in.Filters, filter{"instance-state-name", []string{"running"}})
-	}
-	items, next, err := describe(s, kindInstance, known, query{ids: in.InstanceIDs, filters: in.Filters, max: in.MaxResults, token: in.NextToken})
-	out := &describeStatusOut{NextToken: next}
-	for _, i := range items {
-		out.Statuses = append(out.Statuses, statusXML{i.id, i.az, s.zoneID(i.az), stateOf(i.state), health(i.state), health(i.state)})
-	}
-	return out, err
 }
 
 func (s *Service) instanceOps() []wire.Op {

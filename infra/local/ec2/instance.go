@@ -17,36 +17,39 @@ const terminatedVisible = time.Hour
 // instance is one machine, and the record of one for an hour after its end.
 type instance struct {
 	record
-	typ         InstanceType
-	subnet      *subnet
-	az          string
-	state       string
-	reason      stateReason
-	launched    time.Time
-	ended       time.Time
-	transition  int        // counts state changes, so that a timer of an earlier one does nothing
-	privateIP   netip.Addr // of nic; kept when that is gone
-	publicIP    string     // lent by EC2 while the instance runs
-	nic         *networkInterface
-	nics        []*networkInterface // nic among them
-	disks       []*volume           // the root first
-	lent        bool                // a public address, whenever it runs
-	image, key  string
-	rootDevice  string
-	names       nameOptions
-	block       bool // of a capacity block
-	placement   string
-	userData    string
-	profile     *profile
-	role        string    // ARN of the profile's role at launch
-	template    *template // that it was launched from
-	spotRequest string    // sir-…; empty for on-demand
-	market      marketOptions
-	reservation string
-	index       int
-	clientToken string
-	metadata    metadataOptions
-	monitoring  bool
+	typ        InstanceType
+	subnet     *subnet
+	az         string
+	state      string
+	reason     stateReason
+	launched   time.Time
+	ended      time.Time
+	transition int        // counts state changes, so that a timer of an earlier one does nothing
+	privateIP  netip.Addr // of nic; kept when that is gone
+	publicIP   string     // lent by EC2 while the instance runs
+	nic        *networkInterface
+	nics       []*networkInterface // nic among them
+	disks      []*volume           // the root first
+	lent       bool                // a public address, whenever it runs
+	image, key string
+	rootDevice string
+	names      nameOptions
+	block      bool // of a capacity block
+	trouble    trouble
+	// inReservation is the capacity reservation or block that it runs in.
+	inReservation string
+	placement     string
+	userData      string
+	profile       *profile
+	role          string    // ARN of the profile's role at launch
+	template      *template // that it was launched from
+	spotRequest   string    // sir-…; empty for on-demand
+	market        marketOptions
+	reservation   string
+	index         int
+	clientToken   string
+	metadata      metadataOptions
+	monitoring    bool
 }
 
 type stateReason struct {

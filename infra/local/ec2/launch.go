@@ -92,6 +92,9 @@ func (s *Service) newInstance(l launch, reservation string, n int) *instance {
 		reservation: reservation, index: n, clientToken: l.clientToken, block: l.block, placement: l.placement, names: l.subnet.names,
 		metadata: metadataOptions{State: "applied", HTTPTokens: "optional", HTTPPutResponseHopLimit: new(1), HTTPEndpoint: "enabled", HTTPProtocolIpv6: "disabled", InstanceMetadataTags: "disabled"},
 	}
+	if r := l.data.CapacityReservation; r != nil && r.Target != nil {
+		i.inReservation = r.Target.ID
+	}
 	if m := l.data.MetadataOptions; m != nil {
 		set(&i.metadata.HTTPTokens, m.HTTPTokens)
 		set(&i.metadata.HTTPPutResponseHopLimit, m.HTTPPutResponseHopLimit)

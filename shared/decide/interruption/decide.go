@@ -73,7 +73,7 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	left := pods.left()
 	switch {
 	case left == 0 && !attached(o) && (late || settled(o, policy)):
-		p.Add(endMachine, dismissal(o)...)
+		p.Add(endMachine, dismissal(o, policy)...)
 		return over(p, o, drained(o), ""), nil
 	case late && lingers(now, o, policy, pods):
 		p.Notes = append(p.Notes, "its volumes are given free when EC2 says that the machine has stopped")
@@ -83,7 +83,7 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	case late:
 		p.Left = append(pods.names(), attachments(o)...)
 		p.Add("give its volumes free", outOfService(o, policy, pods)...)
-		p.Add(endMachine, dismissal(o)...)
+		p.Add(endMachine, dismissal(o, policy)...)
 		if left == 0 {
 			return over(p, o, drained(o), "the time is over; the pods are gone, and volumes are still attached"), nil
 		}
@@ -97,7 +97,7 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 // settled tells whether an empty node is a drained one: it was cordoned when its pods were listed, so that none can have
 // come since, and its replacement has been asked for, or is nobody's to ask for.
 func settled(o Observation, policy fleet.InterruptionPolicy) bool {
-	return cordoned(*o.Node) && !(replaces(o, policy) && o.unread(PartGroup))
+	return cordoned(*o.Node) && !((replaces(o, policy) || ends(o, policy)) && o.unread(PartGroup))
 }
 
 // gone is the outcome when the machine or its node is not there any more: of a drain that had begun it is the end that
@@ -138,7 +138,7 @@ func first(o Observation, policy fleet.InterruptionPolicy) []plan.Action {
 // replaces tells whether a replacement is ours to ask for: with a terminate hook Auto Scaling replaces by itself, and a
 // machine that may yet stay is not given away. What was to be removed is not wanted.
 func replaces(o Observation, policy fleet.InterruptionPolicy) bool {
-	return policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && !unwanted(o)
+	return policy.ReplaceCapacity && o.Signal.Involuntary && o.Signal.Hook == nil && o.Signal.Fate == FateGoes && !unwanted(o)
 }
 
 func cordoned(n fleet.Node) bool {
@@ -294,6 +294,9 @@ func Tighten(running, later Signal) Signal {
 	out, other := running, later
 	if later.Involuntary && !running.Involuntary {
 		out, other = later, running
+	}
+	if running.Involuntary && later.Involuntary {
+		out.Fate = harder(running.Fate, later.Fate)
 	}
 	if !other.Deadline.IsZero() && (out.Deadline.IsZero() || other.Deadline.Before(out.Deadline)) {
 		out.Deadline, out.Action = other.Deadline, other.Action

@@ -24,6 +24,7 @@ type Signal struct {
 	Involuntary bool  `json:"involuntary,omitempty"`
 	Launching   bool  `json:"launching,omitempty"` // a launch hook: the machine is coming, not going
 	Hook        *Hook `json:"hook,omitempty"`
+	Fate        Fate  `json:"fate,omitempty"` // of the machine and its capacity; of an involuntary signal
 	// Removal is set when the machine is to be ended once it is drained.
 	Removal *Removal `json:"removal,omitempty"`
 }

@@ -145,8 +145,11 @@ func unwanted(o Observation) bool {
 }
 
 // dismissal ends a machine that was to be removed before something harder came: else its group would replace it. With a
-// hook Auto Scaling is at it already.
-func dismissal(o Observation) []plan.Action {
+// hook Auto Scaling is at it already. One that would stay although it is no good is ended for its group to replace it.
+func dismissal(o Observation, policy fleet.InterruptionPolicy) []plan.Action {
+	if ends(o, policy) {
+		return replacement(o)
+	}
 	if !unwanted(o) || o.Signal.Hook != nil || going(o) || o.Refusal != "" || o.Group.LifecycleState != inService {
 		return nil
 	}

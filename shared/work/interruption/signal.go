@@ -71,11 +71,13 @@ func signalOf(e events.Event) (s interruption.Signal, why string) {
 		s.InstanceID, s.Action, s.Involuntary = p.InstanceID, "terminate", false
 		s.Removal = &interruption.Removal{Cluster: p.Cluster, NodeUID: p.NodeUID, Group: p.Group, Reason: string(p.Reason), Replace: p.Replace,
 			RequestedBy: p.RequestedBy, Until: e.Time.Add(cmp.Or(p.Patience(), removalPatience))}
+	case *events.MachineSignal:
+		s.Cause, s.InstanceID, s.Action, s.EventTime, s.Deadline, s.Fate = string(p.Cause), p.InstanceID, p.Signal, p.SaidAt, p.Deadline, interruption.Fate(p.Fate)
 	case *events.AutoScalingTestNotification:
 		return s, "a test notification"
 	case *events.DrainContinuation:
 		s = interruption.Signal{Cause: string(p.Cause), InstanceID: p.InstanceID, EventID: p.EventID, EventTime: p.EventTime,
-			Action: p.Signal, Deadline: p.Deadline, Launching: p.Signal == launch}
+			Action: p.Signal, Deadline: p.Deadline, Launching: p.Signal == launch, Fate: interruption.Fate(p.Fate)}
 		voluntary := p.Cause == events.KindRebalanceRecommendation || p.Cause == events.KindNodeRemovalRequested
 		s.Involuntary = !s.Launching && (!voluntary || !p.Deadline.IsZero())
 		if h := p.Hook; h != nil {
@@ -98,6 +100,8 @@ func (w *Work) where(e events.Event) string {
 		return cmp.Or(p.Region, w.Region)
 	case *events.DrainContinuation:
 		return cmp.Or(p.Region, w.Region)
+	case *events.MachineSignal:
+		return cmp.Or(p.Region, w.Region)
 	}
 	return w.Region
 }
@@ -107,7 +111,7 @@ func (r *run) continuation() *events.DrainContinuation {
 	c := &events.DrainContinuation{
 		RunID: r.drain.RunID, InstanceID: r.drain.InstanceID, Cluster: r.cluster, Region: r.region, Node: r.drain.Node, NodeUID: r.drain.NodeUID,
 		Cause: events.Kind(r.signal.Cause), Signal: r.signal.Action, EventID: r.signal.EventID, EventTime: r.signal.EventTime,
-		Deadline: r.signal.Deadline, StartedAt: r.drain.StartedAt, Attempt: r.drain.Attempt,
+		Deadline: r.signal.Deadline, Fate: string(r.signal.Fate), StartedAt: r.drain.StartedAt, Attempt: r.drain.Attempt,
 	}
 	if h := r.signal.Hook; h != nil {
 		c.Hook = &events.LifecycleHookRef{AutoScalingGroupName: h.Group, LifecycleHookName: h.Name, LifecycleActionToken: h.Token}

@@ -58,6 +58,9 @@ type fleetRig struct {
 	nodes  map[string]fleet.Node // that were cordoned, or given back
 	empty  map[string]bool       // nodes whose pod was evicted
 	tokens map[fleet.ClusterID]string
+	// held are machines whose pods no budget lets go, forced when they were deleted past it.
+	held   map[string]bool
+	forced map[string]time.Time
 }
 
 // inRegions runs a test with both clusters there. The template's Regions are given.
@@ -65,7 +68,7 @@ func inRegions(t *testing.T, regions string, test func(t *testing.T, r *fleetRig
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		planes := &cloudtest.Planes{}
-		r := &fleetRig{Rig: cloudtest.New(t, local.Fast, planes), planes: planes, nodes: map[string]fleet.Node{}, empty: map[string]bool{}, tokens: map[fleet.ClusterID]string{}}
+		r := &fleetRig{Rig: cloudtest.New(t, local.Fast, planes), planes: planes, nodes: map[string]fleet.Node{}, empty: map[string]bool{}, tokens: map[fleet.ClusterID]string{}, forced: map[string]time.Time{}}
 		r.Build(twoRegions)
 		r.Function, r.Timeout, r.Visibility, r.Receives = "interruption", timeout, visibility, maxReceives
 		r.Parameters = map[string]string{"Regions": regions}
@@ -82,7 +85,7 @@ func (r *fleetRig) work(s *cloudtest.Session) *interruption.Work {
 		Open: func(region string) interruption.Reach {
 			cfg := awscloud.InRegion(r.As(r.role, s), region)
 			compute := awscloud.NewCompute(cfg)
-			return interruption.Reach{Instances: compute, Groups: compute, Clusters: entrance{r, s, cfg}}
+			return interruption.Reach{Instances: compute, Groups: compute, Machines: compute, Clusters: entrance{r, s, cfg}}
 		},
 		Policies: l, Ledger: l, Bus: s, Account: cloudtest.Account, Region: cloudtest.Region, NewID: r.ID, Now: time.Now,
 	}
@@ -137,7 +140,8 @@ func (k standIn) PodsOn(ctx context.Context, node string) ([]fleet.Pod, error) {
 		k.r.mu.Lock()
 		defer k.r.mu.Unlock()
 		if !k.r.empty[node] {
-			out = append(out, fleet.Pod{Namespace: "default", Name: "web-" + node, UID: "uid-web-" + node, Node: node, Phase: "Running"})
+			out = append(out, fleet.Pod{Namespace: "default", Name: "web-" + node, UID: "uid-web-" + node, Node: node, Phase: "Running", Grace: 30 * time.Second,
+				Owner: fleet.Owner{Kind: "ReplicaSet", Name: "web"}})
 		}
 		return out, nil
 	})
@@ -149,10 +153,28 @@ func (k standIn) Cordon(ctx context.Context, c plan.CordonNode) error {
 	})
 }
 
-// Uncordon is for runs that fail: here every node goes.
-func (k standIn) Uncordon(context.Context, plan.UncordonNode) error {
-	k.r.T.Error("a node was given back")
-	return nil
+// Uncordon is for runs that fail: here every node goes, but those that are held.
+func (k standIn) Uncordon(ctx context.Context, u plan.UncordonNode) error {
+	if !k.isHeld(u.Node) {
+		k.r.T.Error("a node was given back")
+	}
+	return k.change(ctx, u.Node, func(n *fleet.Node) { n.Unschedulable, n.Taints = u.Unschedulable, u.Taints })
+}
+
+// machine is the one under a node.
+func (k standIn) machine(node string) string {
+	list := k.r.nodesOf(k.plane)
+	if i := slices.IndexFunc(list, func(n fleet.Node) bool { return n.Name == node }); i >= 0 {
+		return list[i].InstanceID()
+	}
+	return ""
+}
+
+func (k standIn) isHeld(node string) bool {
+	machine := k.machine(node)
+	k.r.mu.Lock()
+	defer k.r.mu.Unlock()
+	return k.r.held[machine]
 }
 
 func (k standIn) Attachments(context.Context) ([]fleet.Attachment, error) { return nil, nil }
@@ -182,9 +204,20 @@ func (k standIn) change(ctx context.Context, name string, edit func(*fleet.Node)
 	})
 }
 
-func (k standIn) Evict(ctx context.Context, e plan.EvictPod) error { return k.end(ctx, e.Name) }
+func (k standIn) Evict(ctx context.Context, e plan.EvictPod) error {
+	if k.isHeld(strings.TrimPrefix(e.Name, "web-")) {
+		return k.s.Call(ctx, "kube.Evict", func() error { return fault.New(fault.Blocked, "violates the budget") })
+	}
+	return k.end(ctx, e.Name)
+}
 
-func (k standIn) Delete(ctx context.Context, d plan.DeletePod) error { return k.end(ctx, d.Name) }
+func (k standIn) Delete(ctx context.Context, d plan.DeletePod) error {
+	machine := k.machine(strings.TrimPrefix(d.Name, "web-"))
+	k.r.mu.Lock()
+	k.r.forced[machine] = time.Now()
+	k.r.mu.Unlock()
+	return k.end(ctx, d.Name)
+}
 
 func (k standIn) end(ctx context.Context, pod string) error {
 	return k.s.Call(ctx, "kube.Evict", func() error {

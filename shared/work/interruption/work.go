@@ -50,6 +50,8 @@ type Reach struct {
 	Clusters   Clusters
 	Containers Containers // ECS, as Places is
 	Places     *Places    // nil: machines of ECS are left alone
+	Machines   Machines
+	Pods       func(ctx context.Context, cluster string) (Pods, error)
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -79,8 +81,8 @@ type Work struct {
 
 // Handle is a handler.Work.
 func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
-	if task, ok := d.Event.Payload.(*events.ECSTaskStateChange); ok {
-		return w.fargate(ctx, d, task)
+	if answer := w.elsewise(d.Event); answer != nil {
+		return answer(ctx, d)
 	}
 	signal, ignore := signalOf(d.Event)
 	if ignore != "" {
