@@ -21,8 +21,11 @@ func (s *Service) joinPatience() time.Duration {
 // not shrink.
 const evictionPatience = 15 * time.Minute
 
-// scaleInPatience is how long a drain may take before a node goes that is not to be replaced. After "a few minutes",
-// EKS's user guide says, the termination goes on with the pods that are left.
+// surgePatience is how long the drain of a node may take that an update has in surplus. After "a few minutes", EKS's user guide says,
+// the termination goes on with the pods that are left. The pods go on in real time: it does not shrink, either.
+const surgePatience = 3 * time.Minute
+
+// scaleInPatience is the same where the whole group goes, and nobody's pods can go on: there it shrinks.
 func (s *Service) scaleInPatience() time.Duration { return s.w.Profile.NodegroupDelete }
 
 // evictionPause is between two rounds of evictions that a budget has refused.

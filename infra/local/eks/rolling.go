@@ -278,7 +278,7 @@ func (r *rolling) end(ctx context.Context, m *machine, shrink bool) error {
 		return r.notEvicted(m)
 	}
 	if shrink {
-		patience = s.scaleInPatience()
+		patience = surgePatience
 	}
 	if err := s.drain(ctx, m, patience, r.force); err != nil && !(shrink && errors.Is(err, errBlocked)) {
 		if errors.Is(err, errBlocked) {
