@@ -34,7 +34,7 @@ func regions(f start.Function) func(region string) interruption.Reach {
 		if !ok {
 			cfg := awscloud.InRegion(f.Config, region)
 			compute := awscloud.NewCompute(cfg)
-			r = interruption.Reach{Instances: compute, Groups: compute, Clusters: clusters{&access.Directory{
+			r = interruption.Reach{Instances: compute, Groups: compute, Targets: awscloud.NewTargets(cfg, f.Now), Clusters: clusters{&access.Directory{
 				Describe: awscloud.NewClusters(cfg).Cluster,
 				Token:    awscloud.NewTokens(cfg, f.Now).Token,
 				Now:      f.Now,

@@ -29,6 +29,8 @@ type InterruptionPolicy struct {
 	// ForceMargin is how long before the machine's end, beyond the pod's own grace, a pod that a PodDisruptionBudget
 	// still holds gets its SIGTERM on an involuntary event. It would die without one.
 	ForceMargin time.Duration `json:"forceMargin"`
+	// LoadBalancers is for machines that are targets themselves.
+	LoadBalancers LoadBalancerPolicy `json:"loadBalancers"`
 }
 
 // DefaultPolicy is safe in production.
@@ -37,5 +39,6 @@ func DefaultPolicy() Policy {
 		Rebalance:       RebalanceIgnore,
 		ReplaceCapacity: true,
 		ForceMargin:     5 * time.Second,
+		LoadBalancers:   DefaultLoadBalancerPolicy(),
 	}, Scaling: DefaultScalingPolicy(), Upgrade: DefaultUpgradePolicy()}
 }

@@ -186,6 +186,9 @@ func (l *Ledger) Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Pol
 	if d.Policy.Upgrade.Mode == "" { // it was asked for before there were upgrades
 		d.Policy.Upgrade = fleet.DefaultUpgradePolicy()
 	}
+	if d.Policy.Interruption.LoadBalancers == (fleet.LoadBalancerPolicy{}) { // or before load balancers were thought of
+		d.Policy.Interruption.LoadBalancers = fleet.DefaultLoadBalancerPolicy()
+	}
 	return d.Policy, nil
 }
 

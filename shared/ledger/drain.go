@@ -27,16 +27,19 @@ type Drain struct {
 	CordonedAt     time.Time       `json:"cordonedAt,omitzero"`
 	ReplacedAt     time.Time       `json:"replacedAt,omitzero"` // replacement capacity was asked for
 	LastEvictionAt time.Time       `json:"lastEvictionAt,omitzero"`
-	EndedAt        time.Time       `json:"endedAt,omitzero"`   // the machine's end was asked for: of a removal
-	Refusal        string          `json:"refusal,omitempty"`  // why the machine's end was refused
-	Evicted        int             `json:"evicted,omitempty"`  // accepted evictions
-	Forced         int             `json:"forced,omitempty"`   // pods deleted past their budget
-	Refused        int             `json:"refused,omitempty"`  // refusals by budgets, all looks together
-	Calls          int64           `json:"calls,omitempty"`    // Kubernetes API requests so far
-	Blocked        map[string]bool `json:"blocked,omitempty"`  // UIDs that were refused and have not gone since
-	LookedBy       string          `json:"lookedBy,omitempty"` // the event whose delivery made the last look
-	Outcome        string          `json:"outcome,omitempty"`  // set when the run is over
-	Result         json.RawMessage `json:"result,omitempty"`   // with Outcome: the Run that is to be recorded and published
+	EndedAt        time.Time       `json:"endedAt,omitzero"`       // the machine's end was asked for: of a removal
+	Refusal        string          `json:"refusal,omitempty"`      // why the machine's end was refused
+	Evicted        int             `json:"evicted,omitempty"`      // accepted evictions
+	Forced         int             `json:"forced,omitempty"`       // pods deleted past their budget
+	TargetsSince   time.Time       `json:"targetsSince,omitzero"`  // first seen behind load balancers
+	TargetsOut     time.Time       `json:"targetsOut,omitzero"`    // and first seen out of them
+	Deregistered   int             `json:"deregistered,omitempty"` // targets, all looks together
+	Refused        int             `json:"refused,omitempty"`      // refusals by budgets, all looks together
+	Calls          int64           `json:"calls,omitempty"`        // Kubernetes API requests so far
+	Blocked        map[string]bool `json:"blocked,omitempty"`      // UIDs that were refused and have not gone since
+	LookedBy       string          `json:"lookedBy,omitempty"`     // the event whose delivery made the last look
+	Outcome        string          `json:"outcome,omitempty"`      // set when the run is over
+	Result         json.RawMessage `json:"result,omitempty"`       // with Outcome: the Run that is to be recorded and published
 	Holder         string          `json:"holder,omitempty"`
 	HeldUntil      time.Time       `json:"heldUntil,omitzero"`
 

@@ -61,6 +61,7 @@ type Observation struct {
 	Began    bool               // an earlier look found the machine's node
 	Ended    bool               // the machine's end was asked for at an earlier look
 	Refusal  string             // why that was refused, "" if it was not
+	Balancing
 	// Incomplete says why parts could not be read. What follows from them is left for the next look; the rest is not.
 	Incomplete map[Part]string
 }
@@ -83,7 +84,7 @@ func (o Observation) unread(parts ...Part) bool {
 // gaps says what could not be read and why, in a fixed order.
 func (o Observation) gaps() []string {
 	var out []string
-	for _, p := range []Part{PartNode, PartPods, PartGroup} {
+	for _, p := range []Part{PartNode, PartPods, PartGroup, PartTargets} {
 		if why, ok := o.Incomplete[p]; ok {
 			out = append(out, fmt.Sprintf("could not read %s: %s", p, why))
 		}

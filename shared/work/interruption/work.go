@@ -49,6 +49,7 @@ type Reach struct {
 	Instances Instances
 	Groups    Groups
 	Clusters  Clusters
+	Targets   Targets // nil: no load balancers are asked
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -273,6 +274,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 	var policyErr error
 	var read sync.WaitGroup
 	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, fleet.ClusterID{Region: r.region, Name: r.cluster}) })
+	targets := r.readTargets(ctx, inst, func() (fleet.Policy, error) { read.Wait(); return policy, policyErr })
 	for try := 1; ; try++ {
 		o, readErr := observe.Machine(ctx, nodes, r.reach.Groups, r.signal, inst)
 		if read.Wait(); policyErr != nil {
@@ -280,6 +282,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		}
 		o.RunID, o.Blocked, o.Attempt, o.Began = r.drain.RunID, r.drain.Blocked, r.drain.Attempt, r.drain.Node != ""
 		o.Ended, o.Refusal = !r.drain.EndedAt.IsZero(), r.drain.Refusal
+		r.seeTargets(ctx, targets, &o, policy.Interruption)
 		p, err := interruption.Decide(r.Now(), o, policy.Interruption)
 		if err != nil {
 			return p, &fault.Error{Class: fault.Invalid, Err: err}
@@ -295,12 +298,15 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if fault.Is(err, fault.Conflict) && try < conflictTries {
 			continue // the node was changed under us: look again at once
 		}
+		if err == nil && o.TargetsPending {
+			continue // cordoned; now for the rest
+		}
 		return p, err
 	}
 }
 
 func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
-	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups}.Do)
+	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups, Targets: r.reach.Targets}.Do)
 	claimed := false
 	for _, s := range p.Steps {
 		if wantsLease(s) && !claimed {
