@@ -179,6 +179,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 
 	interrupted.Allow(workerGrants(interrupted, props.Ledger, bus)...)
 	interrupted.Allow(interruptionGrants()...)
+	interrupted.Allow(targetGrants()...)
 	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
 	scaled.Allow(workerGrants(scaled, props.Ledger, bus)...)
 	allowScaling(scaled, props.Ledger)

@@ -116,6 +116,7 @@ func (v value) policy() fleet.Policy {
 	if p.Interruption.ForceMargin > maxMargin {
 		margin.wrong("%s is longer than a spot instance's notice: %s at most", p.Interruption.ForceMargin, maxMargin)
 	}
+	p.Interruption.LoadBalancers = i.at("loadBalancers").loadBalancers(p.Interruption.LoadBalancers)
 	p.Scaling = v.at("scaling").scaling(p.Scaling)
 	p.Upgrade = v.at("upgrade").upgrade(p.Upgrade)
 	return p
