@@ -43,7 +43,7 @@ func ReadTargets(ctx context.Context, from Targets, cluster string, inst fleet.I
 // Into gives an observation what was read. The cordon of a machine that goes waits for nothing: there the targets are pending
 // if they are not read yet. No reading is no targets.
 func (t *TargetReading) Into(ctx context.Context, o *interruption.Observation) {
-	if t == nil {
+	if t == nil || o.Node == nil { // or nothing follows from them
 		return
 	}
 	if o.Hurried() {

@@ -79,7 +79,9 @@ const oidcFields = `identityProviders
 
 var clusterFields = sync.OnceValue(func() field { return parseFields(field{}, eksctlFields, oidcFields) })
 
-var ownFields = sync.OnceValue(func() field { return parseFields(field{}, policyFields, loadBalancerFields, scalingFields, upgradeFields) })
+var ownFields = sync.OnceValue(func() field {
+	return parseFields(field{}, policyFields, loadBalancerFields, scalingFields, upgradeFields)
+})
 
 var fleetFields = sync.OnceValue(func() field { return parseFields(field{}, fleetPolicyFields) })
 
