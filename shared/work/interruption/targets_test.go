@@ -171,16 +171,18 @@ func TestARemovalWaitsForConnections(t *testing.T) {
 
 // TestAutoScalingIsNotHelped: what the replacement's detachment deregisters, we do not; we wait for it.
 func TestAutoScalingIsNotHelped(t *testing.T) {
-	story(t, func(t *testing.T, w *world, q *sqs) {
-		lb := w.balanced(func(target *fleet.Target) { target.ScalingGroups, target.PutBack = []string{group}, false })
-		q.send(spot("e1"), 0)
-		q.serve(t, w.work().Handle)
-		wantDrained(t, w, q)
-		wantOut(t, w, w.policy.Interruption.LoadBalancers.Pause)
-		if lb.byScaling != 1 || w.calls["deregister"] > 0 {
-			t.Errorf("Auto Scaling deregistered it %d times, we called %d times", lb.byScaling, w.calls["deregister"])
-		}
-	})
+	for _, ours := range []bool{false, true} {
+		story(t, func(t *testing.T, w *world, q *sqs) {
+			lb := w.balanced(func(target *fleet.Target) { target.ScalingGroups, target.Ours, target.PutBack = []string{group}, ours, false })
+			q.send(spot("e1"), 0)
+			q.serve(t, w.work().Handle)
+			wantDrained(t, w, q)
+			wantOut(t, w, w.policy.Interruption.LoadBalancers.Pause)
+			if lb.byScaling != 1 || w.calls["deregister"] > 0 {
+				t.Errorf("Auto Scaling deregistered it %d times, we called %d times (may we: %t)", lb.byScaling, w.calls["deregister"], ours)
+			}
+		})
+	}
 }
 
 // TestR16_AHookWaitsForConnections, with heartbeats.
