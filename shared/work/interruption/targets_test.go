@@ -173,7 +173,9 @@ func TestARemovalWaitsForConnections(t *testing.T) {
 func TestAutoScalingIsNotHelped(t *testing.T) {
 	for _, ours := range []bool{false, true} {
 		story(t, func(t *testing.T, w *world, q *sqs) {
-			lb := w.balanced(func(target *fleet.Target) { target.ScalingGroups, target.Ours, target.PutBack = []string{group}, ours, false })
+			lb := w.balanced(func(target *fleet.Target) {
+				target.ScalingGroups, target.Ours, target.PutBack = []string{group}, ours, false
+			})
 			q.send(spot("e1"), 0)
 			q.serve(t, w.work().Handle)
 			wantDrained(t, w, q)
