@@ -17,6 +17,9 @@ import (
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
+// shared is for how long a function's environment shares what it was told of a target group (package awscloud, targets.go).
+const shared = time.Second
+
 // front is a load balancer before one machine, and what it sent there when the machine's first pod was told to go.
 type front struct {
 	t       *testing.T
@@ -69,6 +72,7 @@ func (f *front) before(t *testing.T, v *scene.View, node fleet.Node) {
 			t.Fatal("the machine is no healthy target within a minute")
 		}
 	}
+	time.Sleep(shared) // the drain before this one was told of no targets
 	v.Observe(func(_ bool, old, p fleet.Pod) {
 		if p.Node == node.Name && p.Deleting && !old.Deleting {
 			f.mu.Lock()
