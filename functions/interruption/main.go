@@ -41,7 +41,7 @@ func regions(f start.Function) func(region string) interruption.Reach {
 			}
 			containers := awscloud.NewContainers(cfg)
 			r = interruption.Reach{
-				Instances: compute, Groups: compute, Machines: compute, Clusters: clusters{inside},
+				Instances: compute, Groups: compute, Machines: compute, Targets: awscloud.NewTargets(cfg, f.Now), Clusters: clusters{inside},
 				Containers: containers, Places: &interruption.Places{ECS: containers, Now: f.Now},
 				Pods: func(ctx context.Context, cluster string) (interruption.Pods, error) {
 					return inside.Client(ctx, cluster)

@@ -113,6 +113,7 @@ func newRegional(c *Cloud, w *world.World, dir string) *Regional {
 	s.CodePipeline = codepipeline.New(w, s.Lambda, codepipeline.Neighbours{Roles: roles, Objects: objects{c.S3, w.Region}, Events: s.EventBridge})
 	s.AutoScaling = autoscaling.New(w, s.EC2, s.EventBridge, notifications{s.SQS})
 	s.ECS = ecs.New(w, s.EC2, s.EventBridge)
+	s.AutoScaling.Balance(s.ELB)
 	s.EKS = eks.New(w, eks.Options{
 		Launcher: o.launcher(c.CertificateFile()), EC2: eks.OnEC2(s.EC2), AutoScaling: eks.OnAutoScaling(s.AutoScaling), IAM: roles, STS: c.STS, Logs: s.Logs, Keys: s.KMS, Dir: dir,
 		TokenWebhook: func(cluster string) string {

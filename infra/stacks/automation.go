@@ -184,6 +184,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 	interrupted.Allow(interruptionGrants()...)
 	interrupted.Allow(containerGrants()...)
 	interrupted.Allow(sweepGrants(props.Ledger)...)
+	interrupted.Allow(targetGrants()...)
 	applied.Allow(workerGrants(applied, props.Ledger, bus)...)
 	scaled.Allow(workerGrants(scaled, props.Ledger, bus)...)
 	allowScaling(scaled, props.Ledger)

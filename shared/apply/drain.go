@@ -27,6 +27,12 @@ type GroupWriter interface {
 	EndInstance(ctx context.Context, group, instanceID string, replace bool) error
 }
 
+// TargetWriter writes to load balancers' target groups.
+type TargetWriter interface {
+	// Deregister takes a machine out of a target group. That it is not in it is success.
+	Deregister(ctx context.Context, targetGroup, instanceID string, port int) error
+}
+
 // Width is how many evictions run at once: enough that 110 pods take a few round trips, and below the 100 requests that
 // an API server's default priority level for workloads is sure to seat.
 const Width = 40
@@ -36,6 +42,7 @@ type Drainer struct {
 	Nodes      NodeWriter
 	Groups     GroupWriter
 	Containers ContainerWriter // of package decide/ecsdrain
+	Targets    TargetWriter    // may be nil where no plan names any
 }
 
 // Do carries out one action. A pod or node that is gone is success, and so is a pod whose place another one has taken.
@@ -55,6 +62,8 @@ func (d Drainer) Do(ctx context.Context, action plan.Action) error {
 		return d.Groups.Heartbeat(ctx, a.AutoScalingGroup, a.Hook, a.Token, a.InstanceID)
 	case plan.TerminateInstance:
 		return d.Groups.EndInstance(ctx, a.AutoScalingGroup, a.InstanceID, a.Replace)
+	case plan.DeregisterTarget:
+		return fault.Ignore(d.Targets.Deregister(ctx, a.TargetGroup, a.InstanceID, a.Port), fault.NotFound)
 	case plan.UncordonNode:
 		return fault.Ignore(d.Nodes.Uncordon(ctx, a), fault.NotFound)
 	case plan.DrainContainerInstance:

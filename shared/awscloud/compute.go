@@ -41,7 +41,7 @@ func (c *Compute) Instance(ctx context.Context, id string) (fleet.Instance, erro
 
 func instance(i ec2types.Instance) fleet.Instance {
 	f := fleet.Instance{
-		ID: deref(i.InstanceId), Type: string(i.InstanceType), PrivateDNSName: deref(i.PrivateDnsName),
+		ID: deref(i.InstanceId), Type: string(i.InstanceType), PrivateDNSName: deref(i.PrivateDnsName), VPC: deref(i.VpcId),
 		Spot: i.InstanceLifecycle == ec2types.InstanceLifecycleTypeSpot, Tags: map[string]string{},
 	}
 	if i.Placement != nil {

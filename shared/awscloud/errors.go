@@ -58,6 +58,7 @@ var classes = map[string]fault.Class{
 	"InvalidGatewayID.NotAttached":                     fault.NotFound,
 	"InvalidVolume.NotFound":                           fault.NotFound,
 	"LoadBalancerNotFound":                             fault.NotFound,
+	"TargetGroupNotFound":                              fault.NotFound,
 	"AccessPointNotFound":                              fault.NotFound, // the older API's for Classic Load Balancers
 	"DependencyViolation":                              fault.Blocked,  // EC2: something still uses it
 	"DeleteConflict":                                   fault.Blocked,  // IAM: the same

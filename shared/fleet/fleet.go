@@ -40,6 +40,7 @@ type Instance struct {
 	Type           string            `json:"type,omitempty"`
 	Zone           string            `json:"zone,omitempty"`
 	PrivateDNSName string            `json:"privateDnsName,omitempty"`
+	VPC            string            `json:"vpc,omitempty"`
 	State          string            `json:"state,omitempty"` // EC2's: pending, running, …
 	Spot           bool              `json:"spot,omitempty"`
 	Launched       time.Time         `json:"launched,omitzero"`

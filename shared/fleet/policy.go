@@ -38,6 +38,8 @@ type InterruptionPolicy struct {
 	// Health is the answer to what AWS announces, StatusChecks to what fails without a word.
 	Health       HealthEventPolicy `json:"health"`
 	StatusChecks StatusCheckPolicy `json:"statusChecks"`
+	// LoadBalancers is for machines that are targets themselves.
+	LoadBalancers LoadBalancerPolicy `json:"loadBalancers"`
 }
 
 // DefaultPolicy is safe in production.
@@ -49,5 +51,6 @@ func DefaultPolicy() Policy {
 		DrainPolicy:     DefaultDrainPolicy(),
 		Health:          DefaultHealthEvents(),
 		StatusChecks:    DefaultStatusChecks(),
+		LoadBalancers:   DefaultLoadBalancerPolicy(),
 	}, Scaling: DefaultScalingPolicy(), Upgrade: DefaultUpgradePolicy()}
 }

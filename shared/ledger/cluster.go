@@ -188,6 +188,9 @@ func (l *Ledger) Policy(ctx context.Context, cluster fleet.ClusterID) (fleet.Pol
 	}
 	d.Policy.Interruption = d.Policy.Interruption.Grown()
 	d.Policy.Interruption = d.Policy.Interruption.WithSignals()
+	if d.Policy.Interruption.LoadBalancers == (fleet.LoadBalancerPolicy{}) { // or before load balancers were thought of
+		d.Policy.Interruption.LoadBalancers = fleet.DefaultLoadBalancerPolicy()
+	}
 	return d.Policy, nil
 }
 

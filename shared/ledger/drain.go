@@ -32,6 +32,9 @@ type Drain struct {
 	Refusal        string          `json:"refusal,omitempty"`      // why the machine's end was refused
 	Evicted        int             `json:"evicted,omitempty"`      // accepted evictions
 	Forced         int             `json:"forced,omitempty"`       // pods deleted past their budget
+	TargetsSince   time.Time       `json:"targetsSince,omitzero"`  // first seen behind load balancers
+	TargetsOut     time.Time       `json:"targetsOut,omitzero"`    // and first seen out of them
+	Deregistered   int             `json:"deregistered,omitempty"` // targets, all looks together
 	Refused        int             `json:"refused,omitempty"`      // refusals by budgets, all looks together
 	Calls          int64           `json:"calls,omitempty"`        // Kubernetes API requests so far
 	Blocked        map[string]bool `json:"blocked,omitempty"`      // UIDs that were refused and have not gone since

@@ -58,6 +58,8 @@ func TestInterruptionPolicyIsDocumented(t *testing.T) {
 		"barePods": "`" + string(d.BarePods) + "`", "jobs": "`" + string(d.Jobs) + "`", "rebalancePatience": short(d.RebalancePatience),
 		"replacePatience": short(d.ReplacePatience), "jobPatience": short(d.JobPatience), "forceMargin": short(d.ForceMargin),
 		"replaceCapacity": "true", "outOfService": "false",
+		"loadBalancers.deregister": "true", "loadBalancers.wait": short(d.LoadBalancers.Wait), "loadBalancers.voluntaryWait": short(d.LoadBalancers.VoluntaryWait),
+		"loadBalancers.pause": short(d.LoadBalancers.Pause), "loadBalancers.connectionWait": short(d.LoadBalancers.ConnectionWait),
 		"health.scheduled": "`" + string(d.Health.Scheduled) + "`", "health.lead": short(d.Health.Lead),
 		"statusChecks.action": "`" + string(d.StatusChecks.Action) + "`", "statusChecks.after": short(d.StatusChecks.After),
 		"statusChecks.deadline": short(d.StatusChecks.Deadline), "statusChecks.maxUnhealthy": fmt.Sprintf("%.0f%%", 100*d.StatusChecks.MaxUnhealthy),

@@ -94,7 +94,7 @@ const oidcFields = `identityProviders
 var clusterFields = sync.OnceValue(func() field { return parseFields(field{}, eksctlFields, oidcFields) })
 
 var ownFields = sync.OnceValue(func() field {
-	return parseFields(field{}, policyFields, scalingFields, upgradeFields, notificationFields)
+	return parseFields(field{}, policyFields, loadBalancerFields, scalingFields, upgradeFields, notificationFields)
 })
 
 var fleetFields = sync.OnceValue(func() field { return parseFields(field{}, fleetPolicyFields, notificationFields) })

@@ -119,6 +119,7 @@ func (v value) policy() fleet.Policy {
 	p.Interruption.DrainPolicy = i.drains(p.Interruption.DrainPolicy)
 	p.Interruption.Health = i.at("health").healthEvents(p.Interruption.Health)
 	p.Interruption.StatusChecks = i.at("statusChecks").statusChecks(p.Interruption.StatusChecks)
+	p.Interruption.LoadBalancers = i.at("loadBalancers").loadBalancers(p.Interruption.LoadBalancers)
 	p.Scaling = v.at("scaling").scaling(p.Scaling)
 	p.Upgrade = v.at("upgrade").upgrade(p.Upgrade)
 	p.Notifications = v.at("notifications").notifications()

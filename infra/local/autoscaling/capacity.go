@@ -199,6 +199,7 @@ func (s *Service) detach(in *instancesIn) (*activitiesOut, error) {
 		a.finish("Successful", "")
 		s.announce(g, a, "EC2 Instance Detach Successful", "AutoScalingGroup", "EC2")
 		out.Activities = append(out.Activities, a.xml())
+		s.leave(g, m)
 		g.drop(m)
 		s.ec2.SetTags(m.id, nil, "aws:autoscaling:groupName")
 	}
@@ -217,6 +218,7 @@ func (s *Service) enterStandby(in *instancesIn) (*activitiesOut, error) {
 	out := &activitiesOut{}
 	for _, m := range members {
 		m.state = standby
+		s.leave(g, m)
 		a := s.begin(g, "Moving EC2 instance to Standby: "+m.id, sentence(time.Now())+"instance "+m.id+" was moved to standby in response to a user request.").on(m)
 		a.finish("Successful", "")
 		out.Activities = append(out.Activities, a.xml())

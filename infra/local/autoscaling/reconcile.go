@@ -76,6 +76,9 @@ func (s *Service) next(g *group) time.Time {
 		if g.maxLifetime > 0 && m.state == inService {
 			earlier(m.oldAt(g))
 		}
+		if m.state == terminating {
+			earlier(s.drains(g, m))
+		}
 		if m.state != pendingWait && m.state != terminatingWait {
 			continue
 		}
@@ -147,6 +150,7 @@ func (s *Service) advanceLaunch(g *group, m *member, machine ec2.Instance, state
 		}
 	}
 	m.state, m.waits, m.inServiceAt = inService, nil, time.Now()
+	s.join(g, m)
 	m.activity.finish("Successful", "")
 	s.announce(g, m.activity, "EC2 Instance Launch Successful", "EC2", "AutoScalingGroup")
 	g.failures = 0
@@ -183,12 +187,17 @@ func (s *Service) takeOut(g *group, m *member, cause string) *activity {
 		a.finish("Cancelled", "The instance was terminated before it was in service.")
 	}
 	m.state, m.waits = terminating, nil
+	s.leave(g, m)
 	m.activity = s.begin(g, "Terminating EC2 instance: "+m.id, cause).on(m)
 	g.poke()
 	return m.activity
 }
 
 func (s *Service) advanceTermination(g *group, m *member, state string) {
+	if m.state == terminating && state != "terminated" && time.Now().Before(s.drains(g, m)) {
+		m.activity.progress = 40 // it waits for connections before it runs hooks
+		return
+	}
 	if m.state == terminating && !s.startWaits(g, m, onTerminate, terminatingWait, "AutoScalingGroup", "EC2") {
 		m.state = terminatingProceed
 	}

@@ -32,6 +32,8 @@ type Service struct {
 	events Events
 	queues Queues
 	outbox *form.Outbox
+	// balancers may be nil: then nothing is registered.
+	balancers Balancers
 
 	mu     sync.Mutex // taken before ec2's, never the other way round: ec2 calls its listeners without locks
 	groups map[string]*group

@@ -7,8 +7,8 @@ import (
 	"github.com/ekspedite/ekspedite/infra/local/wire"
 )
 
-// source is a load balancer or a target group that a group's instances get traffic from. That they do is not modelled:
-// a source is only kept and shown.
+// source is a load balancer or a target group that a group's instances get traffic from. In target groups they are
+// registered; a Classic Load Balancer is only kept and shown.
 type source struct {
 	Identifier string
 	Type       string
@@ -155,7 +155,9 @@ func (s *Service) changeSources(name string, sources []source, do func(*group, [
 	if sources, err = complete(sources); err != nil {
 		return nil, err
 	}
+	before := g.identifiers(targetGroup)
 	do(g, sources)
+	s.rebalanceSources(g, before)
 	return &none{}, nil
 }
 

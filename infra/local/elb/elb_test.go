@@ -48,6 +48,12 @@ func (m *machines) CreateServiceInterface(subnetID, description string, _ []stri
 	return id, nil
 }
 
+// Instance: i-1 and i-2 run in the first VPC, i-3 in the other.
+func (m *machines) Instance(id string) (ec2.Instance, bool) {
+	vpc, ok := map[string]string{"i-1": "v1", "i-2": "v1", "i-3": "v2"}[id]
+	return ec2.Instance{ID: id, VPCID: vpc, State: "running"}, ok
+}
+
 func (m *machines) DeleteServiceInterface(id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

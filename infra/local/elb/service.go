@@ -1,6 +1,7 @@
 // Package elb is the embedded cloud's Elastic Load Balancing: Classic, Application and Network Load Balancers and target
-// groups, with the network interfaces that they have in a customer's subnets. No traffic passes: they are here because
-// what Kubernetes leaves behind in a VPC stands in the way of the VPC's deletion.
+// groups with their targets, with the network interfaces that load balancers have in a customer's subnets. No traffic passes:
+// they are here because what Kubernetes leaves behind in a VPC stands in the way of the VPC's deletion, and because a machine
+// that goes has to be taken out of its target groups.
 //
 // The two APIs, of 2012 for Classic Load Balancers and of 2015 for the others, share a signing name, the names of most
 // operations and their permissions. The Version of a call tells them apart.
@@ -29,6 +30,7 @@ type EC2 interface {
 	VPC(id string) (cidr string, ok bool)
 	CreateServiceInterface(subnetID, description string, groups []string, tags map[string]string) (id string, err error)
 	DeleteServiceInterface(id string) error
+	Instance(id string) (ec2.Instance, bool)
 }
 
 // Service is Elastic Load Balancing of one account in one Region.
@@ -40,6 +42,7 @@ type Service struct {
 	classic   map[string]*balancer // by name
 	balancers map[string]*balancer // the others, by ARN
 	groups    map[string]*targetGroup
+	listeners map[string]*forwarder // of those others, by ARN
 }
 
 // balancer is a load balancer of any type.
@@ -56,7 +59,7 @@ type balancer struct {
 
 // New makes an account without load balancers.
 func New(w *world.World, machines EC2) *Service {
-	return &Service{w: w, ec2: machines, classic: map[string]*balancer{}, balancers: map[string]*balancer{}, groups: map[string]*targetGroup{}}
+	return &Service{w: w, ec2: machines, classic: map[string]*balancer{}, balancers: map[string]*balancer{}, groups: map[string]*targetGroup{}, listeners: map[string]*forwarder{}}
 }
 
 const classicVersion = "2012-06-01"
@@ -75,6 +78,14 @@ func (s *Service) API() *wire.Service {
 			s.op("CreateTargetGroup", nil, s.createGroup),
 			s.op("DescribeTargetGroups", nil, s.describeGroups),
 			s.op("DeleteTargetGroup", nil, s.deleteGroup),
+			s.op("DescribeTargetGroupAttributes", nil, s.describeAttributes),
+			s.op("ModifyTargetGroupAttributes", nil, s.modifyAttributes),
+			s.op("RegisterTargets", nil, s.register),
+			s.op("DeregisterTargets", nil, s.deregister),
+			s.op("DescribeTargetHealth", nil, s.describeHealth),
+			s.op("CreateListener", nil, s.createListener),
+			s.op("DescribeListeners", nil, s.describeListeners),
+			s.op("DeleteListener", nil, s.deleteListener),
 		},
 	}
 }
@@ -102,6 +113,11 @@ type request struct {
 	TargetGroupArn, Protocol, VpcId, TargetType, ProtocolVersion, HealthCheckProtocol, HealthCheckPath, HealthCheckPort string
 	TargetGroupArns                                                                                                     []string
 	Port                                                                                                                int
+	Targets                                                                                                             []targetID
+	Attributes                                                                                                          []tag
+	ListenerArn                                                                                                         string
+	ListenerArns                                                                                                        []string
+	DefaultActions                                                                                                      []forward
 
 	Marker   string
 	PageSize *int
@@ -178,7 +194,7 @@ func (s *Service) needs(name string, in *request) []wire.Need {
 	case name == "CreateLoadBalancer":
 		add(s.w.ARN("elasticloadbalancing", "loadbalancer/"+kinds[in.typ()]+"/"+in.Name+"/*"), nil)
 	default:
-		for _, arn := range append([]string{in.LoadBalancerArn + in.TargetGroupArn}, in.ResourceArns...) {
+		for _, arn := range append([]string{in.LoadBalancerArn + in.TargetGroupArn + in.ListenerArn}, in.ResourceArns...) {
 			if arn != "" {
 				add(arn, s.tagsOf(arn))
 			}

@@ -12,6 +12,8 @@ type targetGroup struct {
 	arn, name, protocol, version, vpc, targets, health, path, healthPort string
 	port                                                                 int
 	tags                                                                 map[string]string
+	attributes                                                           map[string]string
+	members                                                              []*target // instances, in the order of their registration
 }
 
 type targetGroupXML struct {
@@ -23,7 +25,7 @@ type targetGroupXML struct {
 	HealthCheckPath                           string `xml:",omitempty"`
 	HealthCheckEnabled                        bool
 	TargetType, IpAddressType                 string
-	LoadBalancerArns                          struct{} // there are no listeners
+	LoadBalancerArns                          []string `xml:"LoadBalancerArns>member"`
 }
 
 type targetGroupsXML struct {
@@ -62,22 +64,20 @@ func (s *Service) createGroup(in *request) (any, error) {
 	}
 	g := &targetGroup{arn: s.w.ARN("elasticloadbalancing", "targetgroup/"+in.Name+"/"+s.w.Hex(16)), name: in.Name, protocol: in.Protocol, version: in.ProtocolVersion,
 		vpc: in.VpcId, targets: targets, health: cmp.Or(in.HealthCheckProtocol, in.Protocol), path: in.HealthCheckPath,
-		healthPort: cmp.Or(in.HealthCheckPort, "traffic-port"), port: in.Port, tags: tags}
+		healthPort: cmp.Or(in.HealthCheckPort, "traffic-port"), port: in.Port, tags: tags, attributes: map[string]string{}}
 	s.groups[g.arn] = g
-	return targetGroupsXML{Groups: []targetGroupXML{g.xml()}}, nil
+	return targetGroupsXML{Groups: []targetGroupXML{s.groupXML(g)}}, nil
 }
 
-func (g *targetGroup) xml() targetGroupXML {
+func (s *Service) groupXML(g *targetGroup) targetGroupXML {
 	return targetGroupXML{TargetGroupArn: g.arn, TargetGroupName: g.name, Protocol: g.protocol, ProtocolVersion: g.version, Port: g.port, VpcId: g.vpc,
-		HealthCheckProtocol: g.health, HealthCheckPort: g.healthPort, HealthCheckPath: g.path, HealthCheckEnabled: true, TargetType: g.targets, IpAddressType: "ipv4"}
+		HealthCheckProtocol: g.health, HealthCheckPort: g.healthPort, HealthCheckPath: g.path, HealthCheckEnabled: true, TargetType: g.targets, IpAddressType: "ipv4",
+		LoadBalancerArns: s.users(g.arn)}
 }
 
 func (s *Service) describeGroups(in *request) (any, error) {
-	if in.LoadBalancerArn != "" { // no load balancer has a listener, so none has a target group
-		if s.balancers[in.LoadBalancerArn] == nil {
-			return nil, notFound()
-		}
-		return targetGroupsXML{}, nil
+	if in.LoadBalancerArn != "" && s.balancers[in.LoadBalancerArn] == nil {
+		return nil, notFound()
 	}
 	var list []targetGroupXML
 	found := 0
@@ -87,8 +87,11 @@ func (s *Service) describeGroups(in *request) (any, error) {
 		if wanted {
 			found++
 		}
-		if wanted || len(in.TargetGroupArns)+len(in.Names) == 0 {
-			list = append(list, g.xml())
+		if in.LoadBalancerArn != "" {
+			wanted = slices.Contains(s.users(arn), in.LoadBalancerArn)
+		}
+		if wanted || len(in.TargetGroupArns)+len(in.Names) == 0 && in.LoadBalancerArn == "" {
+			list = append(list, s.groupXML(g))
 		}
 	}
 	if found < len(in.TargetGroupArns)+len(in.Names) {
@@ -100,6 +103,9 @@ func (s *Service) describeGroups(in *request) (any, error) {
 
 // deleteGroup succeeds where there is nothing to delete.
 func (s *Service) deleteGroup(in *request) (any, error) {
+	if len(s.users(in.TargetGroupArn)) > 0 {
+		return nil, wire.Errf("ResourceInUse", "Target group '%s' is currently in use by a listener or a rule", in.TargetGroupArn)
+	}
 	delete(s.groups, in.TargetGroupArn)
 	return struct{}{}, nil
 }

@@ -138,6 +138,7 @@ func (s *Service) describe(in *request) (any, error) {
 func (s *Service) delete(in *request) (any, error) {
 	if b := s.balancers[in.LoadBalancerArn]; b != nil {
 		delete(s.balancers, b.arn)
+		maps.DeleteFunc(s.listeners, func(_ string, l *forwarder) bool { return l.balancer == b.arn })
 		s.drop(b)
 	}
 	return struct{}{}, nil

@@ -22,6 +22,8 @@ type Profile struct {
 	SpotNotice       time.Duration // interruption notice to the instance's end
 	Settle           time.Duration // eventual consistency: how late a describe may be after a create
 	NATGatewayCreate time.Duration
+	TargetHealth     time.Duration // RegisterTargets to a target's healthy state
+	Deregistration   time.Duration // what the default deregistration delay of five minutes takes; others take their share
 }
 
 // Fast and Real are the profiles. Real's numbers are AWS's documentation's or users' medians: cluster 9 to 12 minutes,
@@ -32,14 +34,14 @@ var (
 		ConfigUpdate: time.Second, NodegroupCreate: time.Second, NodegroupDelete: time.Second,
 		InstancePending: 700 * time.Millisecond, InstanceShutdown: time.Second, NodeRegister: 1500 * time.Millisecond,
 		ScalingTick: 250 * time.Millisecond, SpotNotice: 2 * time.Minute, Settle: 100 * time.Millisecond,
-		NATGatewayCreate: time.Second,
+		NATGatewayCreate: time.Second, TargetHealth: 500 * time.Millisecond, Deregistration: 6 * time.Second,
 	}
 	Real = Profile{
 		Name: "real", ClusterCreate: 9 * time.Minute, ClusterDelete: 3 * time.Minute, ClusterUpdate: 9 * time.Minute,
 		ConfigUpdate: time.Minute, NodegroupCreate: 30 * time.Second, NodegroupDelete: 3 * time.Minute,
 		InstancePending: 20 * time.Second, InstanceShutdown: 40 * time.Second, NodeRegister: 30 * time.Second,
 		ScalingTick: 5 * time.Second, SpotNotice: 2 * time.Minute, Settle: 2 * time.Second,
-		NATGatewayCreate: 90 * time.Second,
+		NATGatewayCreate: 90 * time.Second, TargetHealth: 90 * time.Second, Deregistration: 5 * time.Minute,
 	}
 )
 

@@ -39,7 +39,7 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 		return launching(now, o, p), nil
 	}
 	if o.Signal.removes() {
-		return remove(now, o, p), nil
+		return remove(now, o, policy, p), nil
 	}
 	switch {
 	case o.Instance == nil:
@@ -58,6 +58,9 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	if !dead(o) {
 		p.Add("stop new work", first(o, policy)...)
 	}
+	if o.TargetsPending {
+		return p, nil // looked at again at once, with them
+	}
 	if o.unread(PartNode, PartPods) {
 		if late {
 			return over(p, o, PartiallyDrained, "the time is over, and what is left on the machine could not be read"), nil
@@ -68,10 +71,12 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	pods := sortPods(now, o, policy)
 	p.Notes = append(p.Notes, pods.notes...)
 	if !dead(o) {
-		p.Add("evict", evictions(now, o, policy, pods)...)
+		p.Add("evict", afterTargets(now, o, policy, &p, evictions(now, o, policy, pods))...)
 	}
 	left := pods.left()
 	switch {
+	case left == 0 && !attached(o) && connected(now, o, policy):
+		return again(p, o, pause(now, o)), nil
 	case left == 0 && !attached(o) && (late || settled(o, policy)):
 		p.Add(endMachine, dismissal(o, policy)...)
 		return over(p, o, drained(o), ""), nil
@@ -91,7 +96,7 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	case left == 0 && attached(o):
 		p.Notes = append(p.Notes, waitingForVolumes(o))
 	}
-	return again(p, o, next(now, o, policy, pods)), nil
+	return again(p, o, whenQuiet(now, o, policy, next(now, o, policy, pods))), nil
 }
 
 // settled tells whether an empty node is a drained one: it was cordoned when its pods were listed, so that none can have
@@ -132,7 +137,7 @@ func first(o Observation, policy fleet.InterruptionPolicy) []plan.Action {
 	if replaces(o, policy) && o.Group.LifecycleState == "InService" {
 		out = append(out, plan.ReplaceInstance{AutoScalingGroup: o.Group.Name, InstanceID: o.Signal.InstanceID})
 	}
-	return out
+	return append(out, deregistrations(o, policy)...)
 }
 
 // replaces tells whether a replacement is ours to ask for: with a terminate hook Auto Scaling replaces by itself, and a

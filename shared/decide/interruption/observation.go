@@ -74,6 +74,8 @@ type Observation struct {
 	HadVolumes bool
 	Attached   []string
 
+	Balancing
+
 	// Incomplete says why parts could not be read. What follows from them is left for the next look; the rest is not.
 	Incomplete map[Part]string
 }
@@ -99,7 +101,7 @@ func (o Observation) unread(parts ...Part) bool {
 // gaps says what could not be read and why, in a fixed order.
 func (o Observation) gaps() []string {
 	var out []string
-	for _, p := range []Part{PartNode, PartPods, PartGroup, PartReplacement, PartVolumes} {
+	for _, p := range []Part{PartNode, PartPods, PartGroup, PartTargets, PartReplacement, PartVolumes} {
 		if why, ok := o.Incomplete[p]; ok {
 			out = append(out, fmt.Sprintf("could not read %s: %s", p, why))
 		}

@@ -69,8 +69,8 @@ func recommendation(now time.Time, o Observation, policy fleet.InterruptionPolic
 		return giveBack(p, o, "no interruption has followed until "+clock(now, until(o, policy)))
 	}
 	p.Add("stop new work", first(o, policy)...)
-	p.Add("evict", evictions(now, o, policy, pods)...)
-	pause := pause(now, o)
+	p.Add("evict", afterTargets(now, o, policy, &p, evictions(now, o, policy, pods))...)
+	pause := whenQuiet(now, o, policy, pause(now, o))
 	if pods.left() == 0 && cordoned(*o.Node) {
 		p.Notes = append(p.Notes, "the node is empty, and kept so until "+clock(now, until(o, policy))+" in case the interruption comes")
 		pause = watch
@@ -177,6 +177,8 @@ func retire(now time.Time, o Observation, policy fleet.InterruptionPolicy, p pla
 	case empty && o.Refusal != "":
 		p.Left = []string{"machine " + o.Signal.InstanceID + " is in no group any more and could not be ended: end it by hand"}
 		return over(p, o, Drained, "its machine could not be ended: "+o.Refusal)
+	case empty && !attached(o) && connected(now, o, policy):
+		return again(p, o, pause(now, o))
 	case empty && (!attached(o) || late):
 		p.Add(endMachine, plan.TerminateInstance{InstanceID: o.Signal.InstanceID})
 		return over(p, o, NodeRemoved, "")
@@ -188,8 +190,8 @@ func retire(now time.Time, o Observation, policy fleet.InterruptionPolicy, p pla
 		p.Notes = append(p.Notes, waitingForVolumes(o))
 	}
 	p.Add("stop new work", first(o, policy)...)
-	p.Add("evict", evictions(now, o, policy, pods)...)
-	d := pause(now, o)
+	p.Add("evict", afterTargets(now, o, policy, &p, evictions(now, o, policy, pods))...)
+	d := whenQuiet(now, o, policy, pause(now, o))
 	if now.After(o.Signal.EventTime.Add(voluntaryPatience)) { // what has not given by now may take all day
 		d = watch
 	}

@@ -17,7 +17,7 @@ const (
 
 // remove answers one look at a machine that its owner gives up. Nothing is forced, and what cannot be done is undone: a
 // node that cannot be emptied in time, or whose machine cannot be ended, takes work again.
-func remove(now time.Time, o Observation, p plan.Plan) plan.Plan {
+func remove(now time.Time, o Observation, policy fleet.InterruptionPolicy, p plan.Plan) plan.Plan {
 	p.Reason, p.Notes = reason(o.Signal), o.gaps()
 	if going(o) {
 		return over(p, o, ended(o), "")
@@ -57,16 +57,23 @@ func remove(now time.Time, o Observation, p plan.Plan) plan.Plan {
 	if left == 0 && !now.Before(o.Signal.Removal.Until.Add(endPatience)) {
 		return giveBack(p, o, "the node is empty, and AWS does not end its machine")
 	}
+	stop := deregistrations(o, policy)
 	if !cordoned(*o.Node) {
-		p.Add("stop new work", cordon(o))
-	} else if left == 0 && attached(o) && !late {
+		stop = append(stop, cordon(o))
+	}
+	p.Add("stop new work", stop...)
+	switch {
+	case !cordoned(*o.Node):
+	case left == 0 && attached(o) && !late:
 		p.Notes = append(p.Notes, waitingForVolumes(o))
-	} else if left == 0 {
+	case left == 0 && connected(now, o, policy):
+		return again(p, o, pause(now, o))
+	case left == 0:
 		p.Add(endMachine, end(o))
 		return over(p, o, NodeRemoved, "")
 	}
-	p.Add("evict", evictions(now, o, fleet.InterruptionPolicy{}, pods)...)
-	return again(p, o, pause(now, o))
+	p.Add("evict", afterTargets(now, o, policy, &p, evictions(now, o, fleet.InterruptionPolicy{}, pods))...)
+	return again(p, o, whenQuiet(now, o, policy, pause(now, o)))
 }
 
 // unseenPatience is how long a removal whose time is over goes on trying to read its node. It is shorter than the work insists

@@ -22,7 +22,7 @@ func (w *world) open(region string) interruption.Reach {
 	if region != w.region {
 		return interruption.Reach{Instances: desert{w}, Groups: desert{w}, Clusters: desert{w}}
 	}
-	return interruption.Reach{Instances: w, Groups: w, Clusters: w}
+	return interruption.Reach{Instances: w, Groups: w, Clusters: w, Targets: w.targets()}
 }
 
 // desert is a Region without machines and clusters. Whatever is written there is a mistake.

@@ -174,7 +174,7 @@ func ends(res apply.Result) bool {
 // note takes a step's results into the drain's record and the report. It returns the first error that ends the look.
 func (r *run) note(ctx context.Context, results []apply.Result) error {
 	var failed error
-	var evicted, forced int
+	var evicted, forced, deregistered int
 	var blocked []string
 	for _, res := range results {
 		switch {
@@ -216,6 +216,8 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 			r.aboutNode("ReplacementRequested", a.String(), false, res.At)
 			r.drain.ReplacedAt = res.At
 			r.progress("ReplacementRequested", a.String(), res.At)
+		case plan.DeregisterTarget:
+			deregistered++
 		case plan.EvictPod:
 			r.aboutEvicted(a, res.At)
 			evicted++
@@ -242,6 +244,7 @@ func (r *run) note(ctx context.Context, results []apply.Result) error {
 			r.noteContainer(res)
 		}
 	}
+	r.noteTargets(deregistered, evicted)
 	r.drain.Evicted += evicted
 	r.drain.Forced += forced
 	r.Metrics.Count("PodsEvicted", evicted)
@@ -340,10 +343,13 @@ func (r *run) result(p plan.Plan, now time.Time) events.RunFinished {
 			"evictionsRefused": int64(r.drain.Refused), "looks": int64(r.drain.Attempt + 1), "kubernetesCalls": r.drain.Calls},
 	}
 	for name, at := range map[string]time.Time{"eventToCordon": r.drain.CordonedAt, "eventToReplacementRequested": r.drain.ReplacedAt, "eventToLastEviction": r.drain.LastEvictionAt,
-		"eventToMachineEnded": r.drain.EndedAt} {
+		"eventToMachineEnded": r.drain.EndedAt, "eventToTargetsOut": r.drain.TargetsOut} {
 		if !at.IsZero() {
 			done.Timings[name] = at.Sub(r.signal.EventTime).Milliseconds()
 		}
+	}
+	if r.drain.Deregistered > 0 {
+		done.Counts["targetsDeregistered"] = int64(r.drain.Deregistered)
 	}
 	if fleet.IsECSCluster(r.cluster) {
 		return r.ofContainer(done)

@@ -85,7 +85,7 @@ func (r *fleetRig) work(s *cloudtest.Session) *interruption.Work {
 		Open: func(region string) interruption.Reach {
 			cfg := awscloud.InRegion(r.As(r.role, s), region)
 			compute := awscloud.NewCompute(cfg)
-			return interruption.Reach{Instances: compute, Groups: compute, Machines: compute, Clusters: entrance{r, s, cfg}}
+			return interruption.Reach{Instances: compute, Groups: compute, Machines: compute, Targets: awscloud.NewTargets(cfg, time.Now), Clusters: entrance{r, s, cfg}}
 		},
 		Policies: l, Ledger: l, Bus: s, Account: cloudtest.Account, Region: cloudtest.Region, NewID: r.ID, Now: time.Now,
 	}

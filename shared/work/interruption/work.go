@@ -52,6 +52,7 @@ type Reach struct {
 	Places     *Places    // nil: machines of ECS are left alone
 	Machines   Machines
 	Pods       func(ctx context.Context, cluster string) (Pods, error)
+	Targets    Targets // nil: no load balancers are asked
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -214,6 +215,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 	var policyErr error
 	var read sync.WaitGroup
 	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, fleet.ClusterID{Region: r.region, Name: r.cluster}) })
+	targets := r.readTargets(ctx, inst, func() (fleet.Policy, error) { read.Wait(); return policy, policyErr })
 	for try := 1; ; try++ {
 		o, readErr := observe.Machine(ctx, nodes, r.reach.Groups, r.signal, inst)
 		if read.Wait(); policyErr != nil {
@@ -222,6 +224,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		o.RunID, o.Blocked, o.Attempt, o.Began = r.drain.RunID, r.drain.Blocked, r.drain.Attempt, r.drain.Node != ""
 		o.Ended, o.Refusal = !r.drain.EndedAt.IsZero(), r.drain.Refusal
 		r.further(ctx, nodes, &o, policy.Interruption)
+		r.seeTargets(ctx, targets, &o, policy.Interruption)
 		p, err := interruption.Decide(r.Now(), o, policy.Interruption)
 		if err != nil {
 			return p, &fault.Error{Class: fault.Invalid, Err: err}
@@ -241,13 +244,16 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if fault.Is(err, fault.Conflict) && try < conflictTries {
 			continue // the node was changed under us: look again at once
 		}
+		if err == nil && o.TargetsPending {
+			continue // cordoned; now for the rest
+		}
 		r.callPlanner(policy.Scaling)
 		return p, err
 	}
 }
 
 func (r *run) apply(ctx context.Context, nodes Nodes, p plan.Plan) error {
-	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups, Containers: r.reach.Containers}.Do)
+	do := apply.Plain(apply.Drainer{Nodes: nodes, Groups: r.reach.Groups, Targets: r.reach.Targets, Containers: r.reach.Containers}.Do)
 	claimed := false
 	for _, s := range p.Steps {
 		r.foresee(s)

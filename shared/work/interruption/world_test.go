@@ -44,6 +44,7 @@ type world struct {
 	hook       string     // the token of the lifecycle hook that waits, "" for none
 	sizes      groupSizes // of the group
 	depths     depths
+	lb         *balancing    // nil: nothing is behind load balancers
 	latency    time.Duration // of every call
 	slow       string        // calls that begin so take 40 times as long
 

@@ -56,6 +56,7 @@ func TestABudgetHoldsUntilTheGraceRunsOut(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	balancer := newFront(t, s, node)
 	var first, last time.Time
 	v.Observe(func(_ bool, old, p fleet.Pod) {
 		if p.Node == node.Name && p.Deleting && !old.Deleting {
@@ -106,7 +107,7 @@ func TestABudgetHoldsUntilTheGraceRunsOut(t *testing.T) {
 	}
 	news(t, client, run, node)
 	t.Run("removals", func(t *testing.T) {
-		removals(t, s, v, client)
+		removals(t, s, v, client, balancer)
 		q.empty(t, "ekspedite-interruption", time.Minute)
 		q.empty(t, "ekspedite-interruption-dlq", time.Second)
 	})

@@ -45,6 +45,12 @@ var rare = map[string]string{
 	"FindGroups autoscaling:DescribeAutoScalingGroups":                       "as above",
 	"RemoveSelfManagedNodes autoscaling:TerminateInstanceInAutoScalingGroup": "groups that are not EKS's; the demo has none",
 	"RemoveNodesOfPools ec2:TerminateInstances":                              "machines without a group: the tests of packages awscloud and work/interruption",
+	"FindTargets elasticloadbalancing:DescribeTags":                          "the demo has no load balancers: TestABudgetHoldsUntilTheGraceRunsOut/removals",
+	"FindTargets elasticloadbalancing:DescribeTargetHealth":                  "as above",
+	"TakeOutOfController elasticloadbalancing:DeregisterTargets":             "as above",
+	"TakeOutOfAutoMode elasticloadbalancing:DeregisterTargets":               "other load balancers' makers: TestWhoMayBeDeregistered in package work/interruption",
+	"TakeOutOfProvider elasticloadbalancing:DeregisterTargets":               "as above",
+	"TakeOutOfGiven elasticloadbalancing:DeregisterTargets":                  "as above",
 	"Trace xray:PutTraceSegments":                                            "Lambda itself, on AWS",
 	"Trace xray:PutTelemetryRecords":                                         "Lambda itself, on AWS",
 }

@@ -16,8 +16,8 @@ import (
 
 // removals asks for the removal of a busy node of a cluster with ten stubborn pods: while their budget gives nothing, the
 // node is given back as it was; when it gives one at a time, the node is drained without one pod too many missing, its
-// machine ends, and its group is smaller by one.
-func removals(t *testing.T, s *scene.Scene, v *scene.View, client *kube.Client) {
+// machine is out of its load balancer before and ends, and its group is smaller by one.
+func removals(t *testing.T, s *scene.Scene, v *scene.View, client *kube.Client, balancer *front) {
 	t.Helper()
 	groups := awscloud.NewCompute(scene.Config(s.Cloud))
 	var node fleet.Node
@@ -76,7 +76,9 @@ func removals(t *testing.T, s *scene.Scene, v *scene.View, client *kube.Client) 
 	}
 	fewest := 10
 	v.Observe(func(bool, fleet.Pod, fleet.Pod) { fewest = min(fewest, v.ReadyPods("stubborn")) }, nil)
+	balancer.before(t, v, node)
 	run := remove(0)
+	balancer.wantOut(run)
 	if run.Outcome != events.OutcomeNodeRemoved || run.Counts["podsForced"] != 0 || run.Counts["podsEvicted"] == 0 {
 		t.Errorf("the removal: %+v", run)
 	}
