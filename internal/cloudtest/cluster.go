@@ -22,7 +22,7 @@ import (
 // Build has the cluster function make a file's clusters, undisturbed.
 func (r *Rig) Build(file string) {
 	r.T.Helper()
-	there := &objects{list: map[string]fleet.Props{}}
+	there := &Objects{}
 	work, queue, script, function := r.Work, r.Queue, r.Script, r.Function
 	r.Queue, r.Script, r.Function = &Queue{}, &Script{}, "cluster"
 	r.Work = func(s *Session) handler.Work {
@@ -32,7 +32,7 @@ func (r *Rig) Build(file string) {
 				return cluster.Reach{Observe: observe.Clusters{AWS: at, Kubernetes: there, Now: time.Now}, Apply: apply.ClusterWriter{AWS: at, Kubernetes: there}.Do}
 			},
 			Ledger: r.Ledger(), Bus: nobody{}, Queue: s, InterruptionRole: "arn:aws:iam::123456789012:role/drain", Role: "arn:aws:iam::123456789012:role/self",
-			Account: Account, Region: Region, NewID: r.ID, Now: time.Now,
+			Account: Account, Region: r.Home, NewID: r.ID, Now: time.Now,
 		}
 		return w.Handle
 	}
@@ -63,13 +63,28 @@ type nobody struct{}
 
 func (nobody) Publish(context.Context, ...events.Event) error { return nil }
 
-// objects are what the cluster function puts into clusters.
-type objects struct {
+// Objects are what the cluster function puts into clusters, of all of them.
+type Objects struct {
 	mu   sync.Mutex
 	list map[string]fleet.Props
 }
 
-func (o *objects) Object(_ context.Context, cluster string, ref fleet.Ref) (fleet.Resource, error) {
+// All is a copy of the list: by cluster, API version, kind, namespace and name, with | between them.
+func (o *Objects) All() map[string]fleet.Props {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.list)
+}
+
+// Clear is somebody who deletes all of them.
+func (o *Objects) Clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.list)
+}
+
+// Object implements observe.Objects.
+func (o *Objects) Object(_ context.Context, cluster string, ref fleet.Ref) (fleet.Resource, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p, ok := o.list[cluster+"|"+ref.Name]
@@ -79,17 +94,26 @@ func (o *objects) Object(_ context.Context, cluster string, ref fleet.Ref) (flee
 	return fleet.Resource{Ref: ref, Props: p}, nil
 }
 
-func (o *objects) Apply(_ context.Context, cluster string, object fleet.Props) error {
+// Apply implements apply.Objects.
+func (o *Objects) Apply(_ context.Context, cluster string, object fleet.Props) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.list == nil {
+		o.list = map[string]fleet.Props{}
+	}
 	o.list[nameOf(cluster, object)] = object
 	return nil
 }
 
-func (o *objects) Delete(_ context.Context, cluster string, object fleet.Props) error {
+// Delete implements apply.Objects.
+func (o *Objects) Delete(_ context.Context, cluster string, object fleet.Props) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.list, nameOf(cluster, object))
+	name := nameOf(cluster, object)
+	if _, ok := o.list[name]; !ok {
+		return fault.New(fault.NotFound, "no %s", name)
+	}
+	delete(o.list, name)
 	return nil
 }
 

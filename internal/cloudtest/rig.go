@@ -44,11 +44,21 @@ type Rig struct {
 	// Function is the function's name, Work its work in a new execution environment: each message has one of its own.
 	Function string
 	Work     func(s *Session) handler.Work
+	// Home is the function's Region: that of the cloud, if nobody says otherwise.
+	Home string
+	// RoleARN is the function's own role, whose policies hold for its sessions; "" is the root user.
+	RoleARN string
 	// Timeout, Visibility and Receives are the function's and its queue's, as in the template.
 	Timeout, Visibility time.Duration
 	Receives            int
 	// Twice tells of each message whether it is delivered twice at the same time; nil is never.
 	Twice func() bool
+	// EachCounts has both of two such deliveries count as receipts of the message; otherwise they are one.
+	EachCounts bool
+	// NoRedrive is for functions that reject messages themselves, with the reason: SQS's own redrive is then a failure of the test.
+	NoRedrive bool
+	// Steps is how many deliveries and schedules one run has at the most: more is taken for one without an end.
+	Steps int
 	// Mangle says of a message that is sent when, after its time, it is delivered: never, once, or several times; nil is at once.
 	Mangle func(body string) []time.Duration
 	// Heard is told of every event that is published: other functions listen.
@@ -81,8 +91,8 @@ func New(t testing.TB, profile world.Profile, launcher eks.Launcher) *Rig {
 		}
 	})
 	return &Rig{
-		T: t, Cloud: cloud, Script: &Script{}, Store: &ledger.Memory{}, Queue: &Queue{},
-		Timeout: 2 * time.Minute, Visibility: 150 * time.Second, Receives: 5,
+		T: t, Cloud: cloud, Script: &Script{}, Store: &ledger.Memory{}, Queue: &Queue{}, Home: Region,
+		Timeout: 2 * time.Minute, Visibility: 150 * time.Second, Receives: 5, Steps: 100_000,
 	}
 }
 
@@ -103,13 +113,22 @@ func (r *Rig) Config(transport http.RoundTripper) awscloud.Config {
 	return cfg
 }
 
+// ConfigIn is Config in a Region. For a session, which is the function's, it has the credentials of the function's role.
+func (r *Rig) ConfigIn(region string, transport http.RoundTripper) awscloud.Config {
+	cfg := r.Config(transport)
+	if _, function := transport.(*Session); function && r.RoleARN != "" {
+		cfg = r.As(r.RoleARN, transport)
+	}
+	return awscloud.InRegion(cfg, region)
+}
+
 // Ledger is the ledger as everybody else sees it.
 func (r *Rig) Ledger() *ledger.Ledger { return &ledger.Ledger{Store: r.Store, Now: time.Now} }
 
 // Event is one of ekspedite's own as it is sent.
 func (r *Rig) Event(p events.OwnPayload) string {
 	r.T.Helper()
-	e, err := events.New(p, r.ID(), time.Now(), Account, Region)
+	e, err := events.New(p, r.ID(), time.Now(), Account, r.Home)
 	if err != nil {
 		r.T.Fatal(err)
 	}
@@ -133,14 +152,13 @@ func (r *Rig) send(body string, delay time.Duration) {
 	}
 }
 
-// RunFor delivers what is visible within d, and what comes by schedules.
+// RunFor delivers what is visible within d, and what comes by schedules: at its very end, too.
 func (r *Rig) RunFor(d time.Duration) {
 	r.T.Helper()
-	end := time.Now().Add(d)
-	r.RunUntil(func() bool { return !time.Now().Before(end) }, end)
+	r.RunUntil(func() bool { return false }, time.Now().Add(d))
 }
 
-// RunUntil delivers messages until something holds, at the latest until a time. It tells whether it holds.
+// RunUntil delivers messages until something holds, at the latest those of a time. It tells whether it holds.
 func (r *Rig) RunUntil(holds func() bool, end time.Time) bool {
 	r.T.Helper()
 	next := map[time.Duration]time.Time{}
@@ -151,7 +169,7 @@ func (r *Rig) RunUntil(holds func() bool, end time.Time) bool {
 		if holds() {
 			return true
 		}
-		if steps > 100_000 {
+		if steps > r.Steps {
 			r.T.Fatalf("it does not end; messages: %v", r.Queue.Bodies())
 		}
 		m := r.Queue.Next()
@@ -160,7 +178,7 @@ func (r *Rig) RunUntil(holds func() bool, end time.Time) bool {
 			at = m.At
 		}
 		for every, t := range next {
-			if t.Before(at) {
+			if !t.After(at) {
 				at, scheduled = t, every
 			}
 		}
@@ -170,15 +188,15 @@ func (r *Rig) RunUntil(holds func() bool, end time.Time) bool {
 			r.Send(r.Every[scheduled])
 			next[scheduled] = next[scheduled].Add(scheduled)
 		case m != nil && !m.At.After(at):
-			r.serve(m)
+			r.Serve(m)
 		default:
 			return holds()
 		}
 	}
 }
 
-// serve delivers a message, twice at once if it is so, and deletes it if one of them says so.
-func (r *Rig) serve(m *Message) {
+// Serve delivers a message now, twice at once if it is so, and deletes it if one of them says so.
+func (r *Rig) Serve(m *Message) {
 	m.Received++
 	m.At = time.Now().Add(r.Visibility)
 	deleted := make([]bool, 1, 2)
@@ -187,13 +205,18 @@ func (r *Rig) serve(m *Message) {
 	}
 	var wg sync.WaitGroup
 	for i := range deleted {
-		copied := *m
-		wg.Go(func() { deleted[i] = r.invoke(copied) })
+		copied, s := *m, &Session{Rig: r, Warm: i == 0 && r.Script.At == nil}
+		wg.Go(func() { deleted[i] = r.invoke(s, copied) })
 	}
 	wg.Wait()
+	if r.EachCounts {
+		m.Received += len(deleted) - 1
+	}
 	switch {
 	case slices.Contains(deleted, true):
 		r.Queue.Remove(m)
+	case m.Received >= r.Receives && r.NoRedrive:
+		r.T.Fatalf("message %s would end in the dead-letter queue by SQS's redrive: %s", m.ID, m.Body)
 	case m.Received >= r.Receives: // SQS's own redrive
 		r.Queue.Remove(m)
 		r.Queue.Reject(m.Body, "received too often")
@@ -201,14 +224,13 @@ func (r *Rig) serve(m *Message) {
 }
 
 // invoke is one invocation with one message; it tells whether SQS may delete it.
-func (r *Rig) invoke(m Message) bool {
-	s := &Session{Rig: r}
+func (r *Rig) invoke(s *Session, m Message) bool {
 	log := r.Log
 	if log == nil {
 		log = io.Discard
 	}
 	h := &handler.Handler{
-		Function: r.Function, Work: r.Work(s), Queue: s, MaxReceives: r.Receives, Account: Account, Region: Region, NewID: r.ID, Now: time.Now,
+		Function: r.Function, Work: r.Work(s), Queue: s, MaxReceives: r.Receives, Account: Account, Region: r.Home, NewID: r.ID, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.Timeout)
@@ -224,6 +246,13 @@ func (r *Rig) Bus() []events.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.bus)
+}
+
+// Forget drops the first n events from the bus: what comes is told alone.
+func (r *Rig) Forget(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bus = slices.Delete(r.bus, 0, n)
 }
 
 // Finished are the reports of ended runs.

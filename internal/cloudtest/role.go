@@ -17,7 +17,7 @@ import (
 )
 
 // idle are the resources of the template that would begin to do something.
-var idle = []string{"AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule", "AWS::Events::Rule", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy"}
+var idle = []string{"AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule", "AWS::Events::Rule", "AWS::SQS::QueuePolicy"}
 
 // Role loads the committed template, whose folder is given, with the rig's Parameters into the cloud, and gives the ARN of the role
 // with that logical id.
@@ -36,7 +36,9 @@ func (r *Rig) Role(folder, logical string) string {
 		resources, _ := doc["Resources"].(map[string]any)
 		maps.DeleteFunc(resources, func(_ string, v any) bool {
 			is, _ := v.(map[string]any)
-			return slices.Contains(idle, fmt.Sprint(is["Type"]))
+			properties, _ := is["Properties"].(map[string]any)
+			ofRule := properties["Principal"] == "events.amazonaws.com" // a permission of a rule that is left out, too
+			return slices.Contains(idle, fmt.Sprint(is["Type"])) || ofRule
 		})
 		body, err := json.Marshal(doc)
 		if err != nil {

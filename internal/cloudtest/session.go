@@ -42,6 +42,9 @@ type Script struct {
 // Session is one invocation's way to the world. Every call of it can fail, lose its answer, or be the last one.
 type Session struct {
 	*Rig
+	// Warm is set where the execution environment may be one that has served messages before, and remembers: of a message's first
+	// delivery, as long as nothing is to happen to calls.
+	Warm bool
 	mu   sync.Mutex
 	dead bool
 }
@@ -106,18 +109,23 @@ func (s *Session) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Script.mu.Lock()
-	if reads(op) {
-		s.Script.Reads++
-	} else {
-		s.Script.Writes++
-	}
-	s.Script.mu.Unlock()
+	s.Count(op)
 	out, err := Read(r.Context(), s, op, func() (*http.Response, error) { return s.Cloud.RoundTrip(r) })
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// Count counts a call of AWS's API, or of Kubernetes', as a read or a write.
+func (s *Session) Count(op string) {
+	s.Script.mu.Lock()
+	defer s.Script.mu.Unlock()
+	if reads(op) {
+		s.Script.Reads++
+	} else {
+		s.Script.Writes++
+	}
 }
 
 // reads tells whether an operation changes nothing.

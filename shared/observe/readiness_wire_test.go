@@ -26,7 +26,7 @@ func (r *rig) Readiness(context.Context) readiness.Observation {
 }
 
 func (r *rig) readiness() *observe.Readiness {
-	return observe.NewReadiness(awscloud.NewReadiness(r.config()), func(context.Context, string) (observe.ClusterAPI, error) { return r, r.deaf }, r.ledger(), region, time.Now)
+	return observe.NewReadiness(awscloud.NewReadiness(r.config()), func(context.Context, string) (observe.ClusterAPI, error) { return r, r.deaf }, r.Ledger(), region, time.Now)
 }
 
 // TestReadinessSeesAClusterWhole: everything that the checks read of AWS is read of the embedded cloud.

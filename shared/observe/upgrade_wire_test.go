@@ -40,16 +40,16 @@ func group(o upgradepath.Observation, name string) upgradepath.Group {
 
 // call makes a call of EKS's API, which begins an update.
 func (r *rig) call(api string, in fleet.Props) {
-	r.t.Helper()
-	if _, err := awscloud.NewRegion(r.config()).Call(r.t.Context(), plan.Call{Of: plan.Of{Cluster: demo.Name}, API: api, Input: in}); err != nil {
-		r.t.Fatal(err)
+	r.T.Helper()
+	if _, err := awscloud.NewRegion(r.config()).Call(r.T.Context(), plan.Call{Of: plan.Of{Cluster: demo.Name}, API: api, Input: in}); err != nil {
+		r.T.Fatal(err)
 	}
 }
 
 // TestUpgradesSeeAClusterWhole: what EKS, EC2 and Kubernetes say of a cluster is in one observation.
 func TestUpgradesSeeAClusterWhole(t *testing.T) {
 	inBubble(t, twoGroups, func(t *testing.T, r *rig) {
-		u := r.upgrades(r.ledger())
+		u := r.upgrades(r.Ledger())
 		r.list = []fleet.Node{
 			{Name: "b", UID: "2", ProviderID: "aws:///us-east-1a/i-1", Kubelet: "v1.33.5-eks-1", Labels: map[string]string{"eks.amazonaws.com/nodegroup": "base"}, Ready: true},
 			{Name: "a", UID: "1", ProviderID: "aws:///us-east-1a/demo/fargate-ip-1", Kubelet: "v1.32.1-eks-1", Labels: map[string]string{"eks.amazonaws.com/compute-type": "fargate"}},
@@ -97,7 +97,7 @@ func TestUpgradesSeeAClusterWhole(t *testing.T) {
 
 		// Another environment, which finds what the first one has left in the ledger, asks for nothing that has been read.
 		r.calls = map[string]int{}
-		again, err := r.upgrades(r.ledger()).Cluster(t.Context(), demo)
+		again, err := r.upgrades(r.Ledger()).Cluster(t.Context(), demo)
 		if err != nil || !reflect.DeepEqual(again, o) {
 			t.Errorf("%v, differs:\n%+v\n%+v", err, again, o)
 		}
@@ -111,7 +111,7 @@ func TestUpgradesSeeAClusterWhole(t *testing.T) {
 // is over is read once.
 func TestUpgradesSeeUpdates(t *testing.T) {
 	inBubble(t, twoGroups, func(t *testing.T, r *rig) {
-		u := r.upgrades(r.ledger())
+		u := r.upgrades(r.Ledger())
 		look := func() upgradepath.Observation {
 			t.Helper()
 			o, err := u.Glance(t.Context(), demo)

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"testing"
@@ -15,19 +15,19 @@ func TestAgain(t *testing.T) {
 			r.ask("apply-"+n, text)
 			r.run()
 			if done := r.ended(); done.Outcome != events.OutcomeActive {
-				t.Fatalf("%s", last(r.told(), 8))
+				t.Fatalf("%s", last(r.Told(), 8))
 			}
 			r.end(text, "delete-"+n, false)
 			if done := r.ended(); done.Outcome != events.OutcomeDeleted {
-				t.Fatalf("%s", last(r.told(), 8))
+				t.Fatalf("%s", last(r.Told(), 8))
 			}
 			r.nothingLeft(t, text, before, "round "+n)
 		}
-		told := len(r.list)
-		r.send(&events.ClusterSweepRequested{}) // nobody is left to be looked at
+		told := len(r.Bus())
+		r.Send(&events.ClusterSweepRequested{}) // nobody is left to be looked at
 		r.run()
-		if len(r.list) != told {
-			t.Errorf("%s", last(r.told(), 4))
+		if len(r.Bus()) != told {
+			t.Errorf("%s", last(r.Told(), 4))
 		}
 	})
 }

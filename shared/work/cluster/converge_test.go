@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 
 // calls are the APIs that were called with an effect since n reports, without repeats.
 func (r *rig) calls(since int) (out []string) {
-	for _, e := range r.list[since:] {
+	for _, e := range r.Bus()[since:] {
 		if p, ok := e.Payload.(*events.RunProgressed); ok && strings.Contains(p.Step, ":") {
 			out = append(out, p.Step)
 		}
@@ -54,24 +54,24 @@ func TestConverge(t *testing.T) {
 				r.under(t, parameters)
 				defer r.allowed(t)
 				r.make(old, nil, nil)
-				since, changed := len(r.list), r.given(changed)
+				since, changed := len(r.Bus()), r.given(changed)
 				r.ask("request-2", changed)
 				r.run()
-				done := r.finished()
+				done := r.Finished()
 				if len(done) != 2 || done[1].Outcome != events.OutcomeActive {
-					t.Fatalf("%s", last(r.told(), 8))
+					t.Fatalf("%s", last(r.Told(), 8))
 				}
 				if got := r.calls(since); !slices.Equal(got, tc.calls) {
 					t.Errorf("calls %v, want %v", got, tc.calls)
 				}
-				if said := fmt.Sprint(r.list[since:]); tc.note != "" && !strings.Contains(r.told(), tc.note) {
+				if said := fmt.Sprint(r.Bus()[since:]); tc.note != "" && !strings.Contains(r.Told(), tc.note) {
 					t.Errorf("no note %q in %s", tc.note, said)
 				}
-				r.script.writes = 0
+				r.Script.Writes = 0
 				r.ask("request-3", changed)
 				r.run()
-				if done = r.finished(); len(done) != 3 || done[2].Outcome != events.OutcomeActive || r.script.writes != 0 {
-					t.Errorf("again: %d writes\n%s", r.script.writes, last(r.told(), 8))
+				if done = r.Finished(); len(done) != 3 || done[2].Outcome != events.OutcomeActive || r.Script.Writes != 0 {
+					t.Errorf("again: %d writes\n%s", r.Script.Writes, last(r.Told(), 8))
 				}
 			})
 		})
@@ -84,24 +84,18 @@ func TestDrift(t *testing.T) {
 		text := example(t, "demo.yaml")
 		r.make(text, nil, nil)
 		want := r.shape(text)
-		r.inside.mu.Lock()
-		for k := range r.inside.list {
-			delete(r.inside.list, k)
-		}
-		r.inside.mu.Unlock()
-		s := &session{rig: r}
-		s.script.at = nil
-		r.send(&events.ClusterSweepRequested{})
+		r.inside.Clear()
+		r.Send(&events.ClusterSweepRequested{})
 		r.run()
 		if got := r.shape(text); !slices.Equal(got, want) {
 			t.Errorf("%s", diff(got, want))
 		}
 		// And a sweep over what is right writes nothing and tells nobody.
-		told, writes := len(r.list), r.script.writes
-		r.send(&events.ClusterSweepRequested{})
+		told, writes := len(r.Bus()), r.Script.Writes
+		r.Send(&events.ClusterSweepRequested{})
 		r.run()
-		if len(r.list) != told || r.script.writes != writes {
-			t.Errorf("a quiet sweep: %d writes\n%s", r.script.writes-writes, last(r.told(), 5))
+		if len(r.Bus()) != told || r.Script.Writes != writes {
+			t.Errorf("a quiet sweep: %d writes\n%s", r.Script.Writes-writes, last(r.Told(), 5))
 		}
 	})
 }
@@ -112,16 +106,16 @@ func TestHiddenDrift(t *testing.T) {
 		text := example(t, "demo.yaml")
 		r.make(text, nil, nil)
 		want := r.shape(text)
-		roles, name := iam.NewFromConfig(r.config(region, r.cloud)), "ekspedite-us-east-1-demo-node"
+		roles, name := iam.NewFromConfig(r.ConfigIn(region, r.Cloud)), "ekspedite-us-east-1-demo-node"
 		const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`
 		if _, err := roles.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &name, PolicyDocument: aws.String(trust)}); err != nil {
 			t.Fatal(err)
 		}
 		reads := func() int {
-			before := r.script.reads
-			r.send(&events.ClusterSweepRequested{})
+			before := r.Script.Reads
+			r.Send(&events.ClusterSweepRequested{})
 			r.run()
-			return r.script.reads - before
+			return r.Script.Reads - before
 		}
 		if n := reads(); n > 12 || slices.Equal(r.shape(text), want) {
 			t.Errorf("a sweep on the same day: %d reads", n)
@@ -161,9 +155,9 @@ managedNodeGroups:
 		start := time.Now()
 		r.ask("request-1", strings.Join(docs, "---\n"))
 		r.run()
-		done := r.finished()
+		done := r.Finished()
 		if len(done) != len(docs) {
-			t.Fatalf("%d of %d clusters ended\n%s", len(done), len(docs), last(r.told(), 20))
+			t.Fatalf("%d of %d clusters ended\n%s", len(done), len(docs), last(r.Told(), 20))
 		}
 		for _, d := range done {
 			bad := d.Subject.Region == "eu-west-1" && d.Subject.Cluster == "two"

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"slices"
@@ -44,11 +44,11 @@ func TestConvergeFull(t *testing.T) {
 				t.Fatalf("%s: the file has no %q", c.what, c.from)
 			}
 			text = next
-			since := len(r.list)
-			r.send(&events.ClusterApplyRequested{RequestID: c.what, Spec: text, Prune: c.prune})
+			since := len(r.Bus())
+			r.Send(&events.ClusterApplyRequested{RequestID: c.what, Spec: text, Prune: c.prune})
 			r.run()
 			if done := r.ended(); done.Outcome != events.OutcomeActive {
-				t.Fatalf("%s: %s\n%s", c.what, done.Reason, last(r.told(), 8))
+				t.Fatalf("%s: %s\n%s", c.what, done.Reason, last(r.Told(), 8))
 			}
 			calls := r.calls(since)
 			for _, want := range c.calls {
@@ -59,11 +59,11 @@ func TestConvergeFull(t *testing.T) {
 			if strings.Contains(strings.Join(calls, " "), "Create") != strings.Contains(strings.Join(c.calls, " "), "Create") {
 				t.Errorf("%s: %v", c.what, calls)
 			}
-			r.script.writes = 0
-			r.send(&events.ClusterApplyRequested{RequestID: c.what + " again", Spec: text, Prune: c.prune})
+			r.Script.Writes = 0
+			r.Send(&events.ClusterApplyRequested{RequestID: c.what + " again", Spec: text, Prune: c.prune})
 			r.run()
-			if r.script.writes != 0 {
-				t.Errorf("%s, again: %d writes\n%s", c.what, r.script.writes, last(r.told(), 8))
+			if r.Script.Writes != 0 {
+				t.Errorf("%s, again: %d writes\n%s", c.what, r.Script.Writes, last(r.Told(), 8))
 			}
 		}
 	})

@@ -1,24 +1,13 @@
-package cluster
+package cluster_test
 
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
-	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/infra/local/world"
 )
-
-// inBubble runs f with a clock of its own and a cloud in it.
-func inBubble(t *testing.T, profile world.Profile, f func(t *testing.T, r *rig)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, profile, faults.None)
-		f(t, r)
-	})
-}
 
 // TestCreate makes the demo's cluster with AWS's real durations.
 func TestCreate(t *testing.T) {
@@ -26,19 +15,19 @@ func TestCreate(t *testing.T) {
 		start := time.Now()
 		r.ask("request-1", example(t, "demo.yaml"))
 		r.run()
-		done := r.finished()
+		done := r.Finished()
 		if len(done) != 1 || done[0].Outcome != events.OutcomeActive {
-			t.Fatalf("%+v\n%s", done, r.told())
+			t.Fatalf("%+v\n%s", done, r.Told())
 		}
-		t.Logf("%s, %d calls (%d reads, %d writes), %v", time.Since(start), r.script.calls, r.script.reads, r.script.writes, done[0].Timings)
+		t.Logf("%s, %d calls (%d reads, %d writes), %v", time.Since(start), r.Script.Calls, r.Script.Reads, r.Script.Writes, done[0].Timings)
 
-		r.script.reads, r.script.writes, r.script.ops = 0, 0, nil
+		r.Script.Reads, r.Script.Writes, r.Script.Ops = 0, 0, nil
 		r.ask("request-2", example(t, "demo.yaml"))
 		r.run()
-		done = r.finished()
-		t.Logf("again: %d reads, %d writes: %v", r.script.reads, r.script.writes, r.script.ops)
-		if r.script.writes != 0 || len(done) != 2 || done[1].Outcome != events.OutcomeActive || done[1].Counts["writes"] != 0 || done[1].Counts["notes"] != 0 {
-			t.Errorf("%+v\n%s", done, r.told())
+		done = r.Finished()
+		t.Logf("again: %d reads, %d writes: %v", r.Script.Reads, r.Script.Writes, r.Script.Ops)
+		if r.Script.Writes != 0 || len(done) != 2 || done[1].Outcome != events.OutcomeActive || done[1].Counts["writes"] != 0 || done[1].Counts["notes"] != 0 {
+			t.Errorf("%+v\n%s", done, r.Told())
 		}
 	})
 }
@@ -57,13 +46,13 @@ managedNodeGroups:
 func TestUnchangedIsCheap(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		r.make(threeGroups, nil, nil)
-		r.script.reads, r.script.writes, r.script.ops = 0, 0, nil
+		r.Script.Reads, r.Script.Writes, r.Script.Ops = 0, 0, nil
 		r.ask("request-2", threeGroups)
 		r.run()
-		done := r.finished()
-		t.Logf("%d reads, %d writes: %v", r.script.reads, r.script.writes, r.script.ops)
-		if len(done) != 2 || done[1].Outcome != events.OutcomeActive || r.script.writes != 0 || r.script.reads > 12 {
-			t.Errorf("%d reads, %d writes\n%s", r.script.reads, r.script.writes, last(r.told(), 6))
+		done := r.Finished()
+		t.Logf("%d reads, %d writes: %v", r.Script.Reads, r.Script.Writes, r.Script.Ops)
+		if len(done) != 2 || done[1].Outcome != events.OutcomeActive || r.Script.Writes != 0 || r.Script.Reads > 12 {
+			t.Errorf("%d reads, %d writes\n%s", r.Script.Reads, r.Script.Writes, last(r.Told(), 6))
 		}
 	})
 }
@@ -78,7 +67,7 @@ func TestInParallel(t *testing.T) {
 			r.make(text, nil, nil)
 			took := time.Since(start)
 			begun, sum := map[string]time.Time{}, time.Duration(0)
-			for _, e := range r.list {
+			for _, e := range r.Bus() {
 				p, ok := e.Payload.(*events.RunProgressed)
 				switch {
 				case !ok:
@@ -90,7 +79,7 @@ func TestInParallel(t *testing.T) {
 			}
 			t.Logf("%s: %s; one step after another: %s (%.0f %% less)", name, took, sum, 100*(1-float64(took)/float64(sum)))
 			if len(begun) < 20 || float64(took) > 0.8*float64(sum) {
-				t.Errorf("%s took %s; one step after another would be %s\n%s", name, took, sum, r.told())
+				t.Errorf("%s took %s; one step after another would be %s\n%s", name, took, sum, r.Told())
 			}
 		})
 	}

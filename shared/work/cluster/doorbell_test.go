@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"fmt"
@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/ledger"
+	"github.com/ekspedite/ekspedite/shared/work/cluster"
 )
 
 const (
@@ -20,36 +22,34 @@ const (
 // want asks for the cluster of a file with another scaling policy, and works until it is there.
 func (r *rig) want(t *testing.T, request, text string, policy fleet.ScalingPolicy) {
 	t.Helper()
-	id, l := fleet.ClusterID{Region: region, Name: "demo"}, &ledger.Ledger{Store: r.store, Now: time.Now}
-	d := ledger.Desired{ClusterID: id, Text: text, Policy: fleet.DefaultPolicy(), RequestID: request, RunID: runID(request, id), RequestedAt: time.Now()}
+	id, l := fleet.ClusterID{Region: region, Name: "demo"}, &ledger.Ledger{Store: r.Store, Now: time.Now}
+	d := ledger.Desired{ClusterID: id, Text: text, Policy: fleet.DefaultPolicy(), RequestID: request, RunID: ledger.RunID(request, id), RequestedAt: time.Now()}
 	d.Policy.Scaling = policy
 	if ok, err := l.Desire(t.Context(), d); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	r.send(&events.ClusterContinuation{RunID: d.RunID, Cluster: id.Name, Region: id.Region, RequestID: request, StartedAt: time.Now()})
+	r.Send(&events.ClusterContinuation{RunID: d.RunID, Cluster: id.Name, Region: id.Region, RequestID: request, StartedAt: time.Now()})
 	r.run()
-	done := r.finished()
+	done := r.Finished()
 	if len(done) == 0 || done[len(done)-1].RunID != d.RunID || done[len(done)-1].Outcome != events.OutcomeActive {
-		t.Fatalf("%s", last(r.told(), 8))
+		t.Fatalf("%s", last(r.Told(), 8))
 	}
 }
 
 // seen is what there is of scaling in the cluster and around it.
 func (r *rig) seen(t *testing.T) (out []string) {
 	t.Helper()
-	r.inside.mu.Lock()
-	for k, o := range r.inside.list {
+	for k, o := range r.inside.All() {
 		if name := fleet.Text(o, "metadata", "name"); strings.Contains(name, "scaling") || strings.Contains(name, "doorbell") {
 			out = append(out, strings.Split(k, "|")[2])
 		}
 	}
-	r.inside.mu.Unlock()
 	for _, ref := range []fleet.Ref{
 		{ID: "access/" + scaler, Kind: "access", Name: scaler},
 		{ID: "subscription/cluster", Kind: "subscription", Name: "/aws/eks/demo/cluster"},
 		{ID: "alarm/pending-pods", Kind: "alarm", Name: "ekspedite-pending-pods-demo"},
 	} {
-		if _, err := r.work(&session{rig: r}).Open(region).Observe.AWS.Read(t.Context(), "demo", ref); err == nil {
+		if _, err := r.work(&cloudtest.Session{Rig: r.Rig}).Open(region).Observe.AWS.Read(t.Context(), "demo", ref); err == nil {
 			out = append(out, ref.Kind)
 		}
 	}
@@ -60,9 +60,7 @@ func (r *rig) seen(t *testing.T) (out []string) {
 // webhook is the bell in the cluster.
 func (r *rig) webhook(t *testing.T) fleet.Props {
 	t.Helper()
-	r.inside.mu.Lock()
-	defer r.inside.mu.Unlock()
-	return r.inside.list["demo|admissionregistration.k8s.io/v1|ValidatingWebhookConfiguration||ekspedite-doorbell"]
+	return r.inside.All()["demo|admissionregistration.k8s.io/v1|ValidatingWebhookConfiguration||ekspedite-doorbell"]
 }
 
 var (
@@ -78,7 +76,7 @@ func TestDoorbell(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		r.under(t, parameters)
 		defer r.allowed(t)
-		r.scaling = Scaling{Role: scaler, URL: bellURL, Function: r.cloud.Lambda.ARN(r.doorbell(t))}
+		r.scaling = cluster.Scaling{Role: scaler, URL: bellURL, Function: r.Cloud.Lambda.ARN(r.doorbell(t))}
 		for i, step := range []struct {
 			mode fleet.ScalingMode
 			bell fleet.Doorbell
@@ -97,19 +95,19 @@ func TestDoorbell(t *testing.T) {
 			policy := fleet.ScalingPolicy{Mode: step.mode, Doorbell: step.bell}
 			r.want(t, fmt.Sprintf("request-%d", i), text, policy)
 			if got := r.seen(t); !slices.Equal(got, step.want) {
-				t.Fatalf("%s, %s: %v, want %v\n%s", step.mode, step.bell, got, step.want, last(r.told(), 12))
+				t.Fatalf("%s, %s: %v, want %v\n%s", step.mode, step.bell, got, step.want, last(r.Told(), 12))
 			}
-			r.script.writes = 0
+			r.Script.Writes = 0
 			r.want(t, fmt.Sprintf("request-%d-again", i), text, policy)
-			if r.script.writes != 0 {
-				t.Errorf("%s, %s, again: %d writes\n%s", step.mode, step.bell, r.script.writes, last(r.told(), 8))
+			if r.Script.Writes != 0 {
+				t.Errorf("%s, %s, again: %d writes\n%s", step.mode, step.bell, r.Script.Writes, last(r.Told(), 8))
 			}
 		}
 		// What rings outside of the cluster goes with it.
-		r.send(&events.ClusterDeleteRequested{RequestID: "the end", Cluster: "demo"})
+		r.Send(&events.ClusterDeleteRequested{RequestID: "the end", Cluster: "demo"})
 		r.run()
-		if done := r.finished(); done[len(done)-1].Outcome != events.OutcomeDeleted {
-			t.Fatalf("%s", last(r.told(), 8))
+		if done := r.Finished(); done[len(done)-1].Outcome != events.OutcomeDeleted {
+			t.Fatalf("%s", last(r.Told(), 8))
 		}
 		if got := r.seen(t); slices.Contains(got, "subscription") || slices.Contains(got, "alarm") {
 			t.Errorf("left behind: %v", got)
@@ -120,7 +118,7 @@ func TestDoorbell(t *testing.T) {
 // doorbell is the function of the template that clusters call.
 func (r *rig) doorbell(t *testing.T) string {
 	t.Helper()
-	for _, s := range r.cloud.Lambda.Stats() {
+	for _, s := range r.Cloud.Lambda.Stats() {
 		if strings.HasPrefix(s.Function, "DoorbellFunction") {
 			return s.Function
 		}
@@ -133,8 +131,8 @@ func (r *rig) doorbell(t *testing.T) string {
 // replaces when there are new keys.
 func TestDoorbellPath(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
-		r.scaling = Scaling{Role: scaler, URL: bellURL}
-		text, l := example(t, "demo.yaml"), &ledger.Ledger{Store: r.store, Now: time.Now}
+		r.scaling = cluster.Scaling{Role: scaler, URL: bellURL}
+		text, l := example(t, "demo.yaml"), &ledger.Ledger{Store: r.Store, Now: time.Now}
 		r.want(t, "request-1", text, fleet.ScalingPolicy{Mode: fleet.ScalingAct, Doorbell: fleet.DoorbellWebhook})
 		rung := func() string {
 			hooks := fleet.Items(r.webhook(t), "webhooks")
@@ -150,13 +148,13 @@ func TestDoorbellPath(t *testing.T) {
 		}
 		first := rung()
 		time.Sleep(ledger.KeyAge)
-		r.send(&events.ClusterSweepRequested{})
+		r.Send(&events.ClusterSweepRequested{})
 		r.run()
 		if second := rung(); second == first {
 			t.Error("the path stays although its key is old")
 		}
 		token := first[strings.LastIndexByte(first, '/')+1:]
-		if strings.Contains(r.told(), token) {
+		if strings.Contains(r.Told(), token) {
 			t.Error("the path was reported")
 		}
 		run, err := l.ClusterRun(t.Context(), fleet.ClusterID{Region: region, Name: "demo"})
@@ -169,10 +167,10 @@ func TestDoorbellPath(t *testing.T) {
 // TestDoorbellElsewhere: what works in the Region of the functions only is said where it does not.
 func TestDoorbellNotes(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
-		r.scaling = Scaling{Role: scaler, URL: bellURL, Function: "arn:aws:lambda:us-east-1:123456789012:function:bell"}
+		r.scaling = cluster.Scaling{Role: scaler, URL: bellURL, Function: "arn:aws:lambda:us-east-1:123456789012:function:bell"}
 		r.want(t, "request-1", example(t, "demo.yaml"), fleet.ScalingPolicy{Mode: fleet.ScalingAct, Doorbell: fleet.DoorbellLogs})
-		if !strings.Contains(r.told(), "add scheduler to cloudWatch.clusterLogging.enableTypes") {
-			t.Errorf("no note in\n%s", last(r.told(), 8))
+		if !strings.Contains(r.Told(), "add scheduler to cloudWatch.clusterLogging.enableTypes") {
+			t.Errorf("no note in\n%s", last(r.Told(), 8))
 		}
 		if got := r.seen(t); !slices.Equal(got, byNothing) {
 			t.Errorf("%v", got)
@@ -198,25 +196,25 @@ func TestDoorbellAtEveryCall(t *testing.T) {
 			for nth := int(e); nth < 60; nth += 7 {
 				inBubble(t, quick, func(t *testing.T, r *rig) {
 					r.under(t, parameters)
-					r.scaling = Scaling{Role: scaler, URL: bellURL, Function: r.cloud.Lambda.ARN(r.doorbell(t))}
+					r.scaling = cluster.Scaling{Role: scaler, URL: bellURL, Function: r.Cloud.Lambda.ARN(r.doorbell(t))}
 					r.make(text, nil, nil)
 					for i, s := range steps {
 						time.Sleep(10 * time.Minute)
 						first, hit := 0, ""
-						r.script.at = func(n int, op string) event {
+						r.Script.At = func(n int, op string) cloudtest.Misfortune {
 							if first == 0 {
 								first = n
 							}
 							if n-first != nth {
-								return nothing
+								return cloudtest.Nothing
 							}
 							hit = op
 							return e
 						}
 						r.want(t, fmt.Sprintf("policy-%d", i), text, s.policy)
-						r.script.at = nil
+						r.Script.At = nil
 						if got := r.seen(t); !slices.Equal(got, s.want) {
-							t.Errorf("policy %d, %s at call %d (%s): %v, want %v\n%s", i, what, nth, hit, got, s.want, last(r.told(), 8))
+							t.Errorf("policy %d, %s at call %d (%s): %v, want %v\n%s", i, what, nth, hit, got, s.want, last(r.Told(), 8))
 						}
 					}
 				})

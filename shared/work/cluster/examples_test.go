@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"path/filepath"
@@ -29,19 +29,19 @@ func TestExamples(t *testing.T) {
 			inBubble(t, quick, func(t *testing.T, r *rig) {
 				text := r.given(example(t, f[len("../../../examples/"):]))
 				r.make(text, nil, nil)
-				done := r.finished()
+				done := r.Finished()
 				if len(done) != 1 || done[0].Outcome != events.OutcomeActive {
-					t.Fatalf("%s", last(r.told(), 6))
+					t.Fatalf("%s", last(r.Told(), 6))
 				}
-				first := len(r.list)
-				r.script.reads, r.script.writes, r.script.ops = 0, 0, nil
+				first := len(r.Bus())
+				r.Script.Reads, r.Script.Writes, r.Script.Ops = 0, 0, nil
 				r.ask("request-2", text)
 				r.run()
-				if done = r.finished(); len(done) != 2 || done[1].Outcome != events.OutcomeActive || r.script.writes != 0 {
-					r.list = r.list[first:]
-					t.Errorf("again: %d reads, %d writes\n%s", r.script.reads, r.script.writes, r.told())
+				if done = r.Finished(); len(done) != 2 || done[1].Outcome != events.OutcomeActive || r.Script.Writes != 0 {
+					r.Forget(first)
+					t.Errorf("again: %d reads, %d writes\n%s", r.Script.Reads, r.Script.Writes, r.Told())
 				}
-				t.Logf("%v; again %d reads", done[0].Counts, r.script.reads)
+				t.Logf("%v; again %d reads", done[0].Counts, r.Script.Reads)
 			})
 		})
 	}

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/events/samples"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
@@ -36,7 +37,7 @@ func TestFile(t *testing.T) {
 		e.Account, e.Region, e.Time = account, region, time.Now()
 		put := e.Payload.(*events.SpecFileCreated)
 		const object, version = "amzn-s3-demo-bucket1/clusters/blue.yaml", "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"
-		s := &session{rig: r}
+		s := &cloudtest.Session{Rig: r.Rig}
 		w := r.work(s)
 		w.Files = files{object + "?" + version: text, object + "?wrong": "kind: nothing"}
 		deliver := func() handler.Outcome {
@@ -48,22 +49,22 @@ func TestFile(t *testing.T) {
 			t.Fatalf("%+v", o)
 		}
 		id := r.names(text)[0]
-		l := &ledger.Ledger{Store: r.store, Now: time.Now}
+		l := &ledger.Ledger{Store: r.Store, Now: time.Now}
 		d, err := l.Desired(t.Context(), id)
 		if err != nil || d.RequestID != object+"/"+version || d.Text == "" || d.RunID != ledger.RunID(d.RequestID, id) {
 			t.Errorf("%+v, %v", d, err)
 		}
-		r.send(o.Next)
+		r.Send(o.Next)
 		r.run()
-		if done := r.finished(); len(done) != 1 || done[0].Outcome != events.OutcomeActive {
-			t.Fatalf("%s", last(r.told(), 6))
+		if done := r.Finished(); len(done) != 1 || done[0].Outcome != events.OutcomeActive {
+			t.Fatalf("%s", last(r.Told(), 6))
 		}
 
 		// S3 tells of it again: it is the same request, and its run is over.
 		if o := deliver(); o.Err != nil || o.Next != nil {
 			t.Errorf("again: %+v", o)
 		}
-		if done := r.finished(); len(done) != 1 {
+		if done := r.Finished(); len(done) != 1 {
 			t.Errorf("%d runs", len(done))
 		}
 
@@ -75,11 +76,11 @@ func TestFile(t *testing.T) {
 		if o := deliver(); !fault.Is(o.Err, fault.Invalid) {
 			t.Errorf("a file that is no spec: %+v", o)
 		}
-		if done := r.finished(); len(done) != 2 || done[1].Outcome != events.OutcomeFailed || done[1].RunID != ledger.RunID(object+"/wrong", fleet.ClusterID{}) {
+		if done := r.Finished(); len(done) != 2 || done[1].Outcome != events.OutcomeFailed || done[1].RunID != ledger.RunID(object+"/wrong", fleet.ClusterID{}) {
 			t.Errorf("the refusal: %+v", done[1:])
 		}
-		if !strings.Contains(r.told(), "Active") {
-			t.Error(r.told())
+		if !strings.Contains(r.Told(), "Active") {
+			t.Error(r.Told())
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"context"
@@ -22,10 +22,10 @@ import (
 func (r *rig) given(text string) string {
 	// A bubble's clock stands in the year 2000, and a waiver is for a year at most.
 	text = strings.ReplaceAll(text, "until: 2027-03-01T00:00", "until: "+time.Now().AddDate(0, 3, 0).Format("2006-01-02T15:04"))
-	r.t.Helper()
+	r.T.Helper()
 	text = strings.ReplaceAll(text, "111122223333", account)
 	g := &giver{r: r, region: regexp.MustCompile(`\bregion: ([\w-]+)`).FindStringSubmatch(text)[1]}
-	g.ec2 = ec2.NewFromConfig(r.config(g.region, r.cloud))
+	g.ec2 = ec2.NewFromConfig(r.ConfigIn(g.region, r.Cloud))
 	for _, m := range regexp.MustCompile(`[a-z]+-[a-z]+-\d-[a-z]{3}-1[ab]`).FindAllString(text, -1) {
 		_, err := g.ec2.ModifyAvailabilityZoneGroup(ctx, &ec2.ModifyAvailabilityZoneGroupInput{
 			GroupName: aws.String(m[:len(m)-1]), OptInStatus: ec2types.ModifyAvailabilityZoneOptInStatusOptedIn,
@@ -81,9 +81,9 @@ func (g *giver) each(text, pattern string, make func(match []string) string) str
 }
 
 func (g *giver) must(err error) {
-	g.r.t.Helper()
+	g.r.T.Helper()
 	if err != nil {
-		g.r.t.Fatal(err)
+		g.r.T.Fatal(err)
 	}
 }
 
@@ -94,13 +94,13 @@ const anyService = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Acti
 "eks.amazonaws.com","ec2.amazonaws.com","eks-fargate-pods.amazonaws.com","pods.eks.amazonaws.com","capabilities.eks.amazonaws.com"]}}]}`
 
 func (g *giver) role(m []string) string {
-	out, err := iam.NewFromConfig(g.r.config(g.region, g.r.cloud)).CreateRole(ctx, &iam.CreateRoleInput{RoleName: &m[1], AssumeRolePolicyDocument: aws.String(anyService)})
+	out, err := iam.NewFromConfig(g.r.ConfigIn(g.region, g.r.Cloud)).CreateRole(ctx, &iam.CreateRoleInput{RoleName: &m[1], AssumeRolePolicyDocument: aws.String(anyService)})
 	g.must(err)
 	return *out.Role.Arn
 }
 
 func (g *giver) person(m []string) string {
-	out, err := iam.NewFromConfig(g.r.config(g.region, g.r.cloud)).CreateUser(ctx, &iam.CreateUserInput{UserName: &m[1]})
+	out, err := iam.NewFromConfig(g.r.ConfigIn(g.region, g.r.Cloud)).CreateUser(ctx, &iam.CreateUserInput{UserName: &m[1]})
 	g.must(err)
 	return *out.User.Arn
 }
@@ -125,7 +125,7 @@ func (g *giver) exit() {
 }
 
 func (g *giver) policy(m []string) string {
-	out, err := iam.NewFromConfig(g.r.config(g.region, g.r.cloud)).CreatePolicy(ctx, &iam.CreatePolicyInput{
+	out, err := iam.NewFromConfig(g.r.ConfigIn(g.region, g.r.Cloud)).CreatePolicy(ctx, &iam.CreatePolicyInput{
 		PolicyName: &m[1], PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`),
 	})
 	g.must(err)
@@ -133,7 +133,7 @@ func (g *giver) policy(m []string) string {
 }
 
 func (g *giver) key(m []string) string {
-	out, err := kms.NewFromConfig(g.r.config(m[1], g.r.cloud)).CreateKey(ctx, &kms.CreateKeyInput{})
+	out, err := kms.NewFromConfig(g.r.ConfigIn(m[1], g.r.Cloud)).CreateKey(ctx, &kms.CreateKeyInput{})
 	g.must(err)
 	return *out.KeyMetadata.Arn
 }
@@ -211,7 +211,7 @@ func (g *giver) keyPair(m []string) string {
 }
 
 func (g *giver) targets([]string) string {
-	out, err := elasticloadbalancingv2.NewFromConfig(g.r.config(g.region, g.r.cloud)).CreateTargetGroup(ctx, &elasticloadbalancingv2.CreateTargetGroupInput{
+	out, err := elasticloadbalancingv2.NewFromConfig(g.r.ConfigIn(g.region, g.r.Cloud)).CreateTargetGroup(ctx, &elasticloadbalancingv2.CreateTargetGroupInput{
 		Name: aws.String("web"), Protocol: elbv2types.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String(g.vpc(nil)),
 	})
 	g.must(err)
@@ -219,7 +219,7 @@ func (g *giver) targets([]string) string {
 }
 
 func (g *giver) balancer(m []string) string {
-	_, err := elasticloadbalancing.NewFromConfig(g.r.config(g.region, g.r.cloud)).CreateLoadBalancer(ctx, &elasticloadbalancing.CreateLoadBalancerInput{
+	_, err := elasticloadbalancing.NewFromConfig(g.r.ConfigIn(g.region, g.r.Cloud)).CreateLoadBalancer(ctx, &elasticloadbalancing.CreateLoadBalancerInput{
 		LoadBalancerName: &m[1], Subnets: []string{g.subnet(nil)},
 		Listeners: []elbtypes.Listener{{Protocol: aws.String("tcp"), LoadBalancerPort: 80, InstancePort: aws.Int32(80)}},
 	})

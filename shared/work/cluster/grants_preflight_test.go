@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"maps"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/decide/cluster"
 	"github.com/ekspedite/ekspedite/shared/decide/preflight"
@@ -37,9 +38,9 @@ func TestGrantsPassPreflight(t *testing.T) {
 				if said.Err() != nil {
 					t.Fatal(said.Err())
 				}
-				s, session := specs[0].Cluster, &session{rig: r}
+				s, session := specs[0].Cluster, &cloudtest.Session{Rig: r.Rig}
 				w := r.work(session)
-				opt := w.options("run", false)
+				opt := cluster.Options{RunID: "run", Account: w.Account, InterruptionRole: w.InterruptionRole, ClusterRole: w.Role, UpgradeRole: w.UpgradeRole, Boundary: w.Boundary}
 				o, err := w.Open(s.Region).Observe.Cluster(t.Context(), s, opt, observe.Hints{Full: true})
 				if err != nil {
 					t.Fatal(err)
@@ -48,8 +49,8 @@ func TestGrantsPassPreflight(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				facts := preflight.Facts{Now: time.Now(), Account: account, Role: r.role, InVPC: true}
-				facts = observe.Preflight(t.Context(), awscloud.NewPreflight(r.config(s.Region, session)), facts, preflight.Ask(facts, s, whole))
+				facts := preflight.Facts{Now: time.Now(), Account: account, Role: r.RoleARN, InVPC: true}
+				facts = observe.Preflight(t.Context(), awscloud.NewPreflight(r.ConfigIn(s.Region, session)), facts, preflight.Ask(facts, s, whole))
 				for q, why := range facts.Unread {
 					if why.Denied {
 						t.Errorf("%s may not be read: %s", q, why.Text)

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"strings"
@@ -13,6 +13,7 @@ import (
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
@@ -20,8 +21,8 @@ import (
 func TestGrantsProtect(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		r.under(t, nil)
-		s := &session{rig: r}
-		root, own, away := r.config(region, r.cloud), r.config(region, s), r.config("eu-west-1", s)
+		s := &cloudtest.Session{Rig: r.Rig}
+		root, own, away := r.ConfigIn(region, r.Cloud), r.ConfigIn(region, s), r.ConfigIn("eu-west-1", s)
 		theirs := (&giver{r: r, region: region, ec2: ec2.NewFromConfig(root)})
 		vpc, role := theirs.vpc(nil), "other"
 		theirs.role([]string{"", role})
@@ -34,7 +35,7 @@ func TestGrantsProtect(t *testing.T) {
 			return i.CreateRole(ctx, &iam.CreateRoleInput{RoleName: name, Path: path, Tags: roleTag, AssumeRolePolicyDocument: aws.String(anyService)})
 		}
 		path := aws.String("/ekspedite/us-east-1/c/")
-		self := aws.String(r.role[strings.LastIndexByte(r.role, '/')+1:])
+		self := aws.String(r.RoleARN[strings.LastIndexByte(r.RoleARN, '/')+1:])
 		admin := aws.String("arn:aws:iam::aws:policy/AdministratorAccess")
 		for _, c := range []struct {
 			name string
@@ -123,28 +124,28 @@ func TestGrantsWithBoundary(t *testing.T) {
 		if done := r.ended(); done.Outcome != events.OutcomeFailed || !strings.Contains(done.Reason, "iam:CreateRole") {
 			t.Errorf("without the boundary: %s: %s", done.Outcome, done.Reason)
 		}
-		before := len(r.denials())
+		before := len(r.Denied(r.RoleARN))
 		r.boundary = boundary
 		r.ask("request-2", text)
 		r.run()
 		if done := r.ended(); done.Outcome != events.OutcomeActive {
-			t.Fatalf("%s", last(r.told(), 6))
+			t.Fatalf("%s", last(r.Told(), 6))
 		}
-		if list := r.denials(); len(list) != before {
+		if list := r.Denied(r.RoleARN); len(list) != before {
 			t.Errorf("denied:\n%s", strings.Join(list, "\n"))
 		}
-		r.script.writes = 0
+		r.Script.Writes = 0
 		r.ask("request-3", text)
 		r.run()
-		if done := r.ended(); done.Outcome != events.OutcomeActive || r.script.writes != 0 {
-			t.Errorf("again: %s, %d writes\n%s", done.Outcome, r.script.writes, last(r.told(), 6))
+		if done := r.ended(); done.Outcome != events.OutcomeActive || r.Script.Writes != 0 {
+			t.Errorf("again: %s, %d writes\n%s", done.Outcome, r.Script.Writes, last(r.Told(), 6))
 		}
-		roles, err := iam.NewFromConfig(r.config(region, r.cloud)).ListRoles(ctx, &iam.ListRolesInput{PathPrefix: aws.String("/ekspedite/")})
+		roles, err := iam.NewFromConfig(r.ConfigIn(region, r.Cloud)).ListRoles(ctx, &iam.ListRolesInput{PathPrefix: aws.String("/ekspedite/")})
 		if err != nil || len(roles.Roles) < 3 {
 			t.Fatal(len(roles.Roles), err)
 		}
 		for _, role := range roles.Roles {
-			out, err := iam.NewFromConfig(r.config(region, r.cloud)).GetRole(ctx, &iam.GetRoleInput{RoleName: role.RoleName})
+			out, err := iam.NewFromConfig(r.ConfigIn(region, r.Cloud)).GetRole(ctx, &iam.GetRoleInput{RoleName: role.RoleName})
 			if err != nil || out.Role.PermissionsBoundary == nil {
 				t.Errorf("%s has no boundary, %v", *role.RoleName, err)
 			}

@@ -1,87 +1,18 @@
-package cluster
+package cluster_test
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/ekspedite/ekspedite/events"
-	"github.com/ekspedite/ekspedite/infra/local/stack"
 )
 
-// under gives the function the role and the policies that it has in the template, and a session of its own for each
-// invocation.
+// under gives the function the role and the policies that it has in the template.
 func (r *rig) under(t *testing.T, parameters map[string]string) {
 	t.Helper()
-	// The stacks without what would begin to do something.
-	idle := []string{"AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig", "AWS::Scheduler::Schedule", "AWS::Events::Rule", "AWS::SQS::QueuePolicy"}
-	var templates []stack.Template
-	for _, name := range []string{"ekspedite-data", "ekspedite-automation"} {
-		raw, err := os.ReadFile("../../../infra/template/" + name + ".template.json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var doc map[string]any
-		if err := json.Unmarshal(raw, &doc); err != nil {
-			t.Fatal(err)
-		}
-		resources := doc["Resources"].(map[string]any)
-		maps.DeleteFunc(resources, func(_ string, v any) bool {
-			resource := v.(map[string]any)
-			properties, _ := resource["Properties"].(map[string]any)
-			ofRule := properties["Principal"] == "events.amazonaws.com" // a permission of a rule that is left out, too
-			return slices.Contains(idle, resource["Type"].(string)) || ofRule
-		})
-		body, err := json.Marshal(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		templates = append(templates, stack.Template{Name: name, Body: body})
-	}
-	providers := stack.Providers{}
-	for _, p := range []stack.Providers{
-		r.cloud.IAM.Providers(), r.cloud.SQS.Providers(), r.cloud.Logs.Providers(), r.cloud.Lambda.Providers(), r.cloud.EventBridge.Providers(),
-		r.cloud.DynamoDB.Providers(), r.cloud.S3.Providers(),
-	} {
-		maps.Copy(providers, p)
-	}
-	loaded, err := stack.Load(templates, parameters, providers, stack.Pseudo{Account: account, Region: region})
-	if err != nil {
-		t.Fatal(err)
-	}
-	role, ok := loaded.Find("ClusterFunctionRole")
-	if !ok {
-		t.Fatal("the template has no role for the function")
-	}
-	r.role = role.Attributes["Arn"]
-}
-
-// session is the role's, as Lambda gets one for a new execution environment.
-func (r *rig) session() aws.CredentialsProvider {
-	id, secret, token, err := r.cloud.IAM.SessionFor(r.role, "cluster")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token, Source: "role"}, nil
-	})
-}
-
-// denials are what the function asked for and may not.
-func (r *rig) denials() (out []string) {
-	for _, d := range r.cloud.IAM.Denied() {
-		if d.RoleARN == r.role {
-			out = append(out, fmt.Sprintf("%d× %s on %s: %s", d.Calls, d.Action, d.Resource, d.Reason))
-		}
-	}
-	return out
+	r.Parameters = parameters
+	r.RoleARN = r.Role("../../../infra/template", "ClusterFunctionRole")
 }
 
 // parameters are the template's parameters for whoever has Regions, roles and policies of their own.
@@ -111,13 +42,13 @@ func TestGrants(t *testing.T) {
 				r.under(t, p)
 				defer r.allowed(t)
 				r.make(text, nil, nil)
-				done := r.finished()
+				done := r.Finished()
 				if len(done) != 1 || done[0].Outcome != events.OutcomeActive {
-					t.Errorf("%s", last(r.told(), 6))
+					t.Errorf("%s", last(r.Told(), 6))
 				}
 				r.end(text, "request-2", true)
 				if done := r.ended(); done.Outcome != events.OutcomeDeleted {
-					t.Errorf("%s", last(r.told(), 6))
+					t.Errorf("%s", last(r.Told(), 6))
 				}
 			})
 		})

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 )
 
 // managedGroups have what a launch template is needed for, and what is asked of the group behind.
@@ -88,20 +89,21 @@ func TestGroups(t *testing.T) {
 				apply := func(what, text string) {
 					t.Helper()
 					n++
-					r.list, r.script.writes = nil, 0
+					r.Forget(len(r.Bus()))
+					r.Script.Writes = 0
 					r.ask("request-"+string(rune('0'+n)), text)
 					r.run()
-					t.Logf("%s\n%s", what, r.told())
-					done := r.finished()
+					t.Logf("%s\n%s", what, r.Told())
+					done := r.Finished()
 					if len(done) != 1 || done[0].Outcome != events.OutcomeActive {
-						t.Fatalf("%s: %s", what, r.told())
+						t.Fatalf("%s: %s", what, r.Told())
 					}
 				}
 				again := func(text string) {
 					t.Helper()
 					apply("again", text)
-					if r.script.writes != 0 {
-						t.Errorf("nothing has changed, and %s", r.told())
+					if r.Script.Writes != 0 {
+						t.Errorf("nothing has changed, and %s", r.Told())
 					}
 				}
 				apply("make", tc.text)
@@ -111,7 +113,7 @@ func TestGroups(t *testing.T) {
 				again(text)
 				text = strings.Replace(text, "volumeSize: 80", "volumeSize: 90", 1)
 				apply("disk", text)
-				if told := r.told(); !strings.Contains(told, "make a new version of the launch template for "+tc.group) {
+				if told := r.Told(); !strings.Contains(told, "make a new version of the launch template for "+tc.group) {
 					t.Errorf("%s", told)
 				}
 				again(text)
@@ -137,16 +139,16 @@ func TestGroupsAtManyCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want, calls := undisturbed(t, text)
 			step := calls/6 + 1
-			for i, e := range []event{failsBefore, failsAfter, killedBefore, killedAfter} {
+			for i, e := range []cloudtest.Misfortune{cloudtest.FailsBefore, cloudtest.FailsAfter, cloudtest.KilledBefore, cloudtest.KilledAfter} {
 				for n := 1 + i*step/4; n <= calls; n += step {
 					what := ""
 					inBubble(t, quick, func(t *testing.T, r *rig) {
-						r.make(text, nil, func(call int, op string) event {
+						r.make(text, nil, func(call int, op string) cloudtest.Misfortune {
 							if call == n {
 								what = fmt.Sprintf("event %d at call %d (%s)", e, n, op)
 								return e
 							}
-							return nothing
+							return cloudtest.Nothing
 						})
 						r.complete(t, text, want, what)
 					})

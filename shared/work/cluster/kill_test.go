@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"fmt"
@@ -7,17 +7,18 @@ import (
 	"testing"
 
 	"github.com/ekspedite/ekspedite/infra/local/world"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 )
 
 // quick is a cloud in which waiting is short, so that the looks in between, which are all alike, are few.
 var quick = world.Fast
 
 // make makes the clusters of a file under a script.
-func (r *rig) make(text string, twice func() bool, at func(n int, op string) event) {
-	r.twice, r.script.at = twice, at
+func (r *rig) make(text string, twice func() bool, at func(n int, op string) cloudtest.Misfortune) {
+	r.Twice, r.Script.At = twice, at
 	r.ask("request-1", text)
 	r.run()
-	r.script.at = nil
+	r.Script.At = nil
 }
 
 // plain is the undisturbed creation: its end, and how many calls it takes.
@@ -31,14 +32,14 @@ func undisturbed(t *testing.T, file string) (want []string, calls int) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		text := r.given(file)
 		r.make(text, nil, nil)
-		want, calls = r.shape(text), r.script.calls
+		want, calls = r.shape(text), r.Script.Calls
 		r.complete(t, text, want, "undisturbed")
 	})
 	return want, calls
 }
 
 // misfortunes are what can happen to a call.
-var misfortunes = map[string]event{"fails": failsBefore, "answer lost": failsAfter, "killed before": killedBefore, "killed after": killedAfter}
+var misfortunes = map[string]cloudtest.Misfortune{"fails": cloudtest.FailsBefore, "answer lost": cloudtest.FailsAfter, "killed before": cloudtest.KilledBefore, "killed after": cloudtest.KilledAfter}
 
 // TestAtEveryCall: an invocation is killed, a call fails, an answer is lost, at each call of the creation in turn. The end
 // is always the same: nothing is there twice, and nothing is lost. Of the cluster that has as much as one can have, all
@@ -72,15 +73,15 @@ func TestAtEveryCall(t *testing.T) {
 }
 
 // atCall makes a cluster, with a misfortune at the nth call.
-func atCall(t *testing.T, name string, want []string, n int, what string, e event) {
+func atCall(t *testing.T, name string, want []string, n int, what string, e cloudtest.Misfortune) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		text := r.given(example(t, name))
-		r.make(text, nil, func(i int, op string) event {
+		r.make(text, nil, func(i int, op string) cloudtest.Misfortune {
 			if i == n {
 				what = fmt.Sprintf("%s at call %d (%s)", what, n, op)
 				return e
 			}
-			return nothing
+			return cloudtest.Nothing
 		})
 		r.complete(t, text, want, what)
 	})
@@ -93,7 +94,7 @@ func TestTwice(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		r.make(text, func() bool { return true }, nil)
 		r.complete(t, text, want, "twice")
-		if n := len(r.finished()); n != 1 {
+		if n := len(r.Finished()); n != 1 {
 			t.Errorf("the end was reported %d times", n)
 		}
 	})
@@ -107,20 +108,20 @@ func TestHostile(t *testing.T) {
 		inBubble(t, quick, func(t *testing.T, r *rig) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			kills := 0
-			r.make(text, func() bool { return seed%3 == 0 && random.IntN(10) == 0 }, func(int, string) event {
+			r.make(text, func() bool { return seed%3 == 0 && random.IntN(10) == 0 }, func(int, string) cloudtest.Misfortune {
 				switch random.IntN(100) {
 				case 0:
-					return failsBefore
+					return cloudtest.FailsBefore
 				case 1:
-					return failsAfter
+					return cloudtest.FailsAfter
 				case 2:
 					if kills++; kills < 4 {
-						return killedAfter
+						return cloudtest.KilledAfter
 					}
 				}
-				return nothing
+				return cloudtest.Nothing
 			})
-			if n := r.queue.redrive(); n > 0 { // the fifth receipt of one message was the last
+			if n := r.Queue.Redrive(); n > 0 { // the fifth receipt of one message was the last
 				t.Logf("seed %d: %d messages were redriven", seed, n)
 				r.run()
 			}

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"context"
@@ -19,13 +19,13 @@ import (
 
 // names are the clusters of a file.
 func (r *rig) names(text string) (ids []fleet.ClusterID) {
-	r.t.Helper()
+	r.T.Helper()
 	specs, said := spec.Parse([]byte(text))
 	if err := said.Err(); err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	for _, s := range specs {
-		ids = append(ids, idOf(s))
+		ids = append(ids, fleet.ClusterID{Region: s.Cluster.Region, Name: s.Cluster.Name})
 	}
 	return ids
 }
@@ -35,7 +35,7 @@ func (r *rig) names(text string) (ids []fleet.ClusterID) {
 func (r *rig) nothingLeft(t *testing.T, text string, before map[string]bool, what string) {
 	t.Helper()
 	for _, id := range r.names(text) {
-		reach := awscloud.NewRegion(r.config(id.Region, r.cloud))
+		reach := awscloud.NewRegion(r.ConfigIn(id.Region, r.Cloud))
 		o, err := observe.Clusters{AWS: reach, Now: time.Now}.Everything(context.Background(), id, observe.ForRemoval, observe.Hints{})
 		if err != nil {
 			t.Fatal(err)
@@ -51,23 +51,23 @@ func (r *rig) nothingLeft(t *testing.T, text string, before map[string]bool, wha
 			}
 		}
 	}
-	l := &ledger.Ledger{Store: r.store, Now: time.Now}
+	l := &ledger.Ledger{Store: r.Store, Now: time.Now}
 	if ids, err := l.Clusters(context.Background()); err != nil || len(ids) > 0 {
 		t.Errorf("%s: the list of clusters has %v (%v)", what, ids, err)
 	}
-	if len(r.queue.dlq) > 0 {
-		t.Errorf("%s: rejected: %v", what, r.queue.dlq)
+	if len(r.Queue.Dead()) > 0 {
+		t.Errorf("%s: rejected: %v", what, r.Queue.Dead())
 	}
 }
 
 // everywhere are the ids of all that is in a Region and can belong to a cluster, whoever has made it.
 func (r *rig) everywhere(region string) map[string]bool {
 	out := map[string]bool{}
-	ctx, cfg := context.Background(), r.config(region, r.cloud)
+	ctx, cfg := context.Background(), r.ConfigIn(region, r.Cloud)
 	c, roles := ec2.NewFromConfig(cfg), iam.NewFromConfig(cfg)
 	check := func(err error) {
 		if err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 	}
 	vpcs, err := c.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{})
@@ -126,16 +126,16 @@ func (r *rig) everywhere(region string) map[string]bool {
 // end asks for the end of all clusters of a file.
 func (r *rig) end(text, request string, force bool) {
 	for _, id := range r.names(text) {
-		r.send(&events.ClusterDeleteRequested{RequestID: request, Cluster: id.Name, Region: id.Region, Force: force})
+		r.Send(&events.ClusterDeleteRequested{RequestID: request, Cluster: id.Name, Region: id.Region, Force: force})
 	}
 	r.run()
 }
 
 // ended is the last report.
 func (r *rig) ended() events.RunFinished {
-	done := r.finished()
+	done := r.Finished()
 	if len(done) == 0 {
-		r.t.Fatal("nobody said that a run is over")
+		r.T.Fatal("nobody said that a run is over")
 	}
 	return done[len(done)-1]
 }

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"flag"
@@ -20,15 +20,14 @@ var granted = struct {
 // allowed checks that nothing was denied to the function, and notes which of its grants it used.
 func (r *rig) allowed(t *testing.T) {
 	t.Helper()
-	if list := r.denials(); len(list) > 0 {
+	if list := r.Denied(r.RoleARN); len(list) > 0 {
 		t.Errorf("denied:\n%s", strings.Join(list, "\n"))
 	}
 	granted.mu.Lock()
 	defer granted.mu.Unlock()
-	for _, g := range r.cloud.IAM.Report() {
-		if name := g.Sid + " " + g.Action; g.RoleARN == r.role {
-			granted.used[name] = granted.used[name] || g.Calls > 0
-		}
+	for _, g := range r.Granted(r.RoleARN) {
+		name := g.Sid + " " + g.Action
+		granted.used[name] = granted.used[name] || g.Calls > 0
 	}
 }
 

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"path/filepath"
@@ -32,7 +32,7 @@ func TestPreflightOfExamples(t *testing.T) {
 					t.Fatal(err)
 				}
 				s := specs[0].Cluster
-				cfg := r.config(s.Region, r.cloud)
+				cfg := r.ConfigIn(s.Region, r.Cloud)
 				opt := decide.Options{RunID: "r", Account: account, InterruptionRole: drainer, ClusterRole: "arn:aws:iam::123456789012:role/ekspedite-Cluster-Role"}
 				o, err := observe.Clusters{AWS: awscloud.NewRegion(cfg), Now: time.Now}.Cluster(ctx, s, opt, observe.Hints{Full: true})
 				if err != nil {

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"maps"
@@ -14,30 +14,30 @@ import (
 func TestRefusedIsNotBegun(t *testing.T) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		text, before := example(t, "demo.yaml"), r.everywhere(region)
-		r.cloud.EC2.SetQuota(ec2.QuotaVPCs, 0)
+		r.Cloud.EC2.SetQuota(ec2.QuotaVPCs, 0)
 		r.ask("request-1", text)
 		r.run()
 		done := r.ended()
 		if done.Outcome != events.OutcomeFailed || !strings.HasPrefix(done.Reason, "nothing was written: ") || done.Counts["writes"] != 0 {
-			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+			t.Fatalf("%+v\n%s", done, last(r.Told(), 8))
 		}
-		told := len(r.list)
+		told := len(r.Bus())
 		for range 3 {
-			r.send(&events.ClusterSweepRequested{})
+			r.Send(&events.ClusterSweepRequested{})
 			r.run()
 		}
-		if len(r.list) != told {
-			t.Errorf("%s", last(r.told(), 8))
+		if len(r.Bus()) != told {
+			t.Errorf("%s", last(r.Told(), 8))
 		}
 		if there := r.everywhere(region); !maps.Equal(there, before) {
 			t.Errorf("%v is there, and was %v before", there, before)
 		}
 
-		r.cloud.EC2.SetQuota(ec2.QuotaVPCs, 5)
-		r.send(&events.ClusterSweepRequested{})
+		r.Cloud.EC2.SetQuota(ec2.QuotaVPCs, 5)
+		r.Send(&events.ClusterSweepRequested{})
 		r.run()
 		if done := r.ended(); done.Outcome != events.OutcomeActive {
-			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+			t.Fatalf("%+v\n%s", done, last(r.Told(), 8))
 		}
 	})
 }

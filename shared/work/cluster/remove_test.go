@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"fmt"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/ekspedite/ekspedite/events"
 	"github.com/ekspedite/ekspedite/infra/local/world"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/ledger"
 )
@@ -33,22 +34,22 @@ func TestDelete(t *testing.T) {
 		r.run()
 		id := r.names(text)[0]
 
-		r.script.writes = 0
-		r.send(&events.ClusterDeleteRequested{RequestID: "dry", Cluster: id.Name, DryRun: true})
+		r.Script.Writes = 0
+		r.Send(&events.ClusterDeleteRequested{RequestID: "dry", Cluster: id.Name, DryRun: true})
 		r.run()
 		dry := r.ended()
-		if r.script.writes != 0 || dry.Outcome != events.OutcomeNothingToDo || dry.Counts["planned"] < 15 || !strings.Contains(dry.Reason, "dry run, nothing was written") {
-			t.Errorf("%d writes, %+v", r.script.writes, dry)
+		if r.Script.Writes != 0 || dry.Outcome != events.OutcomeNothingToDo || dry.Counts["planned"] < 15 || !strings.Contains(dry.Reason, "dry run, nothing was written") {
+			t.Errorf("%d writes, %+v", r.Script.Writes, dry)
 		}
 
 		start := time.Now()
-		r.script.reads, r.script.writes, r.script.ops = 0, 0, nil
+		r.Script.Reads, r.Script.Writes, r.Script.Ops = 0, 0, nil
 		r.end(text, "request-2", false)
 		done := r.ended()
 		if done.Outcome != events.OutcomeDeleted || !strings.HasPrefix(done.Reason, "nothing of ekspedite's is left of cluster") || done.Counts["writes"] != dry.Counts["planned"] {
-			t.Fatalf("%+v\n%s", done, r.told())
+			t.Fatalf("%+v\n%s", done, r.Told())
 		}
-		t.Logf("%s, %d reads, %d writes", time.Since(start), r.script.reads, r.script.writes)
+		t.Logf("%s, %d reads, %d writes", time.Since(start), r.Script.Reads, r.Script.Writes)
 		r.nothingLeft(t, text, before, "deleted")
 
 		// Once more: nothing to do. And what is made anew is on the list again.
@@ -59,9 +60,9 @@ func TestDelete(t *testing.T) {
 		r.ask("request-4", text)
 		r.run()
 		if done := r.ended(); done.Outcome != events.OutcomeActive {
-			t.Errorf("%+v\n%s", done, r.told())
+			t.Errorf("%+v\n%s", done, r.Told())
 		}
-		l := &ledger.Ledger{Store: r.store, Now: time.Now}
+		l := &ledger.Ledger{Store: r.Store, Now: time.Now}
 		if ids, err := l.Clusters(t.Context()); err != nil || !slices.Equal(ids, []fleet.ClusterID{id}) {
 			t.Error(ids, err)
 		}
@@ -86,7 +87,7 @@ func TestExamplesLeaveNothing(t *testing.T) {
 				r.make(text, nil, nil)
 				r.end(text, "request-2", true)
 				if done := r.ended(); done.Outcome != events.OutcomeDeleted {
-					t.Fatalf("%s: %s\n%s", done.Outcome, done.Reason, last(r.told(), 12))
+					t.Fatalf("%s: %s\n%s", done.Outcome, done.Reason, last(r.Told(), 12))
 				}
 				r.nothingLeft(t, text, before, name)
 				t.Logf("%v", r.ended().Counts)
@@ -108,16 +109,16 @@ func TestUnwind(t *testing.T) {
 		inBubble(t, quick, func(t *testing.T, r *rig) {
 			before := r.everywhere(region)
 			asked := false
-			r.make(text, nil, func(i int, _ string) event {
+			r.make(text, nil, func(i int, _ string) cloudtest.Misfortune {
 				if i == n && !asked {
 					asked = true
 					id := r.names(text)[0]
-					r.send(&events.ClusterDeleteRequested{RequestID: "request-2", Cluster: id.Name, Region: id.Region})
+					r.Send(&events.ClusterDeleteRequested{RequestID: "request-2", Cluster: id.Name, Region: id.Region})
 					if n%2 == 0 {
-						return killedAfter
+						return cloudtest.KilledAfter
 					}
 				}
-				return nothing
+				return cloudtest.Nothing
 			})
 			if !asked { // reads that are late make it a few calls more or less
 				return
@@ -125,7 +126,7 @@ func TestUnwind(t *testing.T) {
 			unwound++
 			what := fmt.Sprintf("overtaken at call %d", n)
 			if done := r.ended(); done.Outcome != events.OutcomeDeleted {
-				t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.told(), 12))
+				t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.Told(), 12))
 			}
 			r.nothingLeft(t, text, before, what)
 		})
@@ -149,28 +150,28 @@ func TestDeleteHostile(t *testing.T) {
 			before := r.everywhere(r.names(text)[0].Region)
 			r.make(text, nil, nil)
 			random, kills := rand.New(rand.NewPCG(seed, 3)), 0
-			r.twice = func() bool { return seed%3 == 0 && random.IntN(10) == 0 }
-			r.script.at = func(int, string) event {
+			r.Twice = func() bool { return seed%3 == 0 && random.IntN(10) == 0 }
+			r.Script.At = func(int, string) cloudtest.Misfortune {
 				switch random.IntN(100) {
 				case 0:
-					return failsBefore
+					return cloudtest.FailsBefore
 				case 1:
-					return failsAfter
+					return cloudtest.FailsAfter
 				case 2:
 					if kills++; kills < 4 {
-						return killedAfter
+						return cloudtest.KilledAfter
 					}
 				}
-				return nothing
+				return cloudtest.Nothing
 			}
 			what := fmt.Sprintf("%s, seed %d", name, seed)
 			r.end(text, "request-2", true)
-			if r.queue.redrive() > 0 { // the fifth receipt of one message was the last
+			if r.Queue.Redrive() > 0 { // the fifth receipt of one message was the last
 				r.run()
 			}
-			r.script.at = nil
+			r.Script.At = nil
 			if done := r.ended(); done.Outcome != events.OutcomeDeleted {
-				t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.told(), 12))
+				t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.Told(), 12))
 			}
 			r.nothingLeft(t, text, before, what)
 		})
@@ -191,9 +192,9 @@ func TestDeleteAtEveryCall(t *testing.T) {
 		inBubble(t, quick, func(t *testing.T, r *rig) {
 			text := r.given(example(t, name))
 			r.make(text, nil, nil)
-			r.script.calls = 0
+			r.Script.Calls = 0
 			r.end(text, "request-2", true) // full.yaml is protected against deletion
-			calls = r.script.calls
+			calls = r.Script.Calls
 		})
 		t.Logf("%s: %d calls", name, calls)
 		for what, e := range misfortunes {
@@ -208,24 +209,24 @@ func TestDeleteAtEveryCall(t *testing.T) {
 }
 
 // deleteAtCall deletes a cluster, with a misfortune at the nth call.
-func deleteAtCall(t *testing.T, name string, n int, what string, e event) {
+func deleteAtCall(t *testing.T, name string, n int, what string, e cloudtest.Misfortune) {
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		text := r.given(example(t, name))
 		before := r.everywhere(r.names(text)[0].Region)
 		r.make(text, nil, nil)
-		r.script.calls = 0
-		r.script.at = func(i int, op string) event {
+		r.Script.Calls = 0
+		r.Script.At = func(i int, op string) cloudtest.Misfortune {
 			if i == n {
 				what = fmt.Sprintf("%s at call %d (%s)", what, n, op)
 				return e
 			}
-			return nothing
+			return cloudtest.Nothing
 		}
 		r.end(text, "request-2", true)
 		if done := r.ended(); done.Outcome != events.OutcomeDeleted {
-			t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.told(), 12))
+			t.Fatalf("%s: %s: %s\n%s", what, done.Outcome, done.Reason, last(r.Told(), 12))
 		}
-		r.script.at = nil
+		r.Script.At = nil
 		r.nothingLeft(t, text, before, what)
 	})
 }
@@ -240,7 +241,7 @@ func TestLeftByKubernetes(t *testing.T) {
 		before := r.everywhere(region)
 		r.make(text, nil, nil)
 		id := r.names(text)[0]
-		cfg := r.config(region, r.cloud)
+		cfg := r.ConfigIn(region, r.Cloud)
 		machines := ec2.NewFromConfig(cfg)
 		subnets, err := machines.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{Filters: []ec2types.Filter{{Name: aws.String("tag:" + fleet.TagCluster), Values: []string{id.Name}}}})
 		if err != nil || len(subnets.Subnets) < 2 {
@@ -264,7 +265,7 @@ func TestLeftByKubernetes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.script.writes = 0
+		r.Script.Writes = 0
 		r.end(text, "request-2", false)
 		done := r.ended()
 		if done.Outcome != events.OutcomeFailed || done.Counts["writes"] != 0 || len(done.Failures) != 3 ||
@@ -273,8 +274,8 @@ func TestLeftByKubernetes(t *testing.T) {
 			t.Fatalf("%+v", done)
 		}
 		r.end(text, "request-3", true)
-		if done := r.ended(); done.Outcome != events.OutcomeDeleted || !strings.Contains(r.told(), "volume "+*volume.VolumeId+" stays: it holds data") {
-			t.Fatalf("%+v\n%s", done, last(r.told(), 12))
+		if done := r.ended(); done.Outcome != events.OutcomeDeleted || !strings.Contains(r.Told(), "volume "+*volume.VolumeId+" stays: it holds data") {
+			t.Fatalf("%+v\n%s", done, last(r.Told(), 12))
 		}
 		r.nothingLeft(t, text, before, "by force")
 	})
@@ -298,24 +299,24 @@ func TestPruneOverTheWire(t *testing.T) {
 		}
 		r.ask("request-2", less)
 		r.run()
-		if done := r.ended(); done.Outcome != events.OutcomeActive || done.Counts["writes"] != 0 || !strings.Contains(r.told(), "node group on-demand is ekspedite's and not in the file any more: kept; apply with --prune to delete it") {
-			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+		if done := r.ended(); done.Outcome != events.OutcomeActive || done.Counts["writes"] != 0 || !strings.Contains(r.Told(), "node group on-demand is ekspedite's and not in the file any more: kept; apply with --prune to delete it") {
+			t.Fatalf("%+v\n%s", done, last(r.Told(), 8))
 		}
-		r.script.reads, r.script.ops = 0, nil
+		r.Script.Reads, r.Script.Ops = 0, nil
 		r.ask("request-3", less)
 		r.run()
-		if r.script.reads > 12 {
-			t.Errorf("the unchanged file takes %d reads: %v", r.script.reads, r.script.ops)
+		if r.Script.Reads > 12 {
+			t.Errorf("the unchanged file takes %d reads: %v", r.Script.Reads, r.Script.Ops)
 		}
-		r.send(&events.ClusterApplyRequested{RequestID: "dry", Spec: less, Prune: true, DryRun: true})
+		r.Send(&events.ClusterApplyRequested{RequestID: "dry", Spec: less, Prune: true, DryRun: true})
 		r.run()
 		if done := r.ended(); done.Counts["planned"] == 0 || !strings.Contains(done.Reason, "delete what it does not name any more") {
 			t.Errorf("%+v", done)
 		}
-		r.send(&events.ClusterApplyRequested{RequestID: "request-4", Spec: less, Prune: true})
+		r.Send(&events.ClusterApplyRequested{RequestID: "request-4", Spec: less, Prune: true})
 		r.run()
 		if done := r.ended(); done.Outcome != events.OutcomeActive || done.Counts["writes"] == 0 {
-			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+			t.Fatalf("%+v\n%s", done, last(r.Told(), 8))
 		}
 		for _, have := range r.found(text) {
 			if have.ID == "nodegroup/on-demand" {
@@ -336,10 +337,10 @@ managedNodeGroups: [{name: managed, instanceType: m5.large}]
 	inBubble(t, quick, func(t *testing.T, r *rig) {
 		own := text + "nodeGroups: [{name: own, instanceType: m5.large}]\n"
 		r.make(own, nil, nil)
-		r.send(&events.ClusterApplyRequested{RequestID: "request-2", Spec: text, Prune: true})
+		r.Send(&events.ClusterApplyRequested{RequestID: "request-2", Spec: text, Prune: true})
 		r.run()
 		if done := r.ended(); done.Outcome != events.OutcomeActive || done.Counts["writes"] == 0 {
-			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+			t.Fatalf("%+v\n%s", done, last(r.Told(), 8))
 		}
 		entry := false
 		for _, have := range r.found(own) {
@@ -349,7 +350,7 @@ managedNodeGroups: [{name: managed, instanceType: m5.large}]
 			}
 		}
 		if !entry {
-			t.Errorf("the managed nodes are locked out:\n%s", last(r.told(), 20))
+			t.Errorf("the managed nodes are locked out:\n%s", last(r.Told(), 20))
 		}
 	})
 }
@@ -360,7 +361,7 @@ func TestRefusedStaysRefused(t *testing.T) {
 		text := example(t, "demo.yaml")
 		before := r.everywhere(region)
 		r.make(text, nil, nil)
-		machines := ec2.NewFromConfig(r.config(region, r.cloud))
+		machines := ec2.NewFromConfig(r.ConfigIn(region, r.Cloud))
 		volume, err := machines.CreateVolume(t.Context(), &ec2.CreateVolumeInput{AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(8),
 			TagSpecifications: []ec2types.TagSpecification{{ResourceType: "volume", Tags: []ec2types.Tag{{Key: aws.String("kubernetes.io/cluster/demo"), Value: aws.String("owned")}}}}})
 		if err != nil {
@@ -373,14 +374,14 @@ func TestRefusedStaysRefused(t *testing.T) {
 		if _, err := machines.DeleteVolume(t.Context(), &ec2.DeleteVolumeInput{VolumeId: volume.VolumeId}); err != nil {
 			t.Fatal(err)
 		}
-		n := len(r.finished())
-		r.script.writes = 0
+		n := len(r.Finished())
+		r.Script.Writes = 0
 		for range 2 {
-			r.send(&events.ClusterSweepRequested{})
+			r.Send(&events.ClusterSweepRequested{})
 			r.run()
 		}
-		if r.script.writes != 0 || len(r.finished()) != n {
-			t.Errorf("%d writes, %+v", r.script.writes, r.ended())
+		if r.Script.Writes != 0 || len(r.Finished()) != n {
+			t.Errorf("%d writes, %+v", r.Script.Writes, r.ended())
 		}
 		r.end(text, "request-3", false)
 		if done := r.ended(); done.Outcome != events.OutcomeDeleted {

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"strings"
@@ -15,7 +15,7 @@ func TestResume(t *testing.T) {
 		capacity := func(there bool) {
 			for _, kind := range []string{"m5.large", "m6i.large"} {
 				for _, zone := range []string{"us-east-1a", "us-east-1b", "us-east-1c"} {
-					r.cloud.EC2.SetCapacity(kind, zone, "spot", there)
+					r.Cloud.EC2.SetCapacity(kind, zone, "spot", there)
 				}
 			}
 		}
@@ -24,20 +24,20 @@ func TestResume(t *testing.T) {
 		r.run()
 		done := r.ended()
 		if done.Outcome != events.OutcomeFailed || len(done.Failures) == 0 {
-			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+			t.Fatalf("%+v\n%s", done, last(r.Told(), 8))
 		}
 		if f := done.Failures[0]; f.Resource != "nodegroup/spot" || f.Whose != "capacity" || f.Code == "" || f.Fix == "" {
 			t.Errorf("%+v", f)
 		}
 		capacity(true)
-		since := len(r.list)
+		since := len(r.Bus())
 		r.ask("request-2", text)
 		r.run()
 		if done := r.ended(); done.Outcome != events.OutcomeActive {
-			t.Fatalf("%+v\n%s", done, last(r.told(), 8))
+			t.Fatalf("%+v\n%s", done, last(r.Told(), 8))
 		}
 		if got := strings.Join(r.calls(since), " "); got != "eks:CreateNodegroup eks:DeleteNodegroup" {
-			t.Errorf("%s\n%s", got, last(r.told(), 12))
+			t.Errorf("%s\n%s", got, last(r.Told(), 12))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"context"
@@ -23,16 +23,16 @@ import (
 
 // found is all that is there of the clusters of a file, read by the root user past every script.
 func (r *rig) found(text string) (out []fleet.Resource) {
-	r.t.Helper()
+	r.T.Helper()
 	specs, said := spec.Parse([]byte(text))
 	if err := said.Err(); err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	for _, s := range specs {
-		aws := awscloud.NewRegion(r.config(s.Cluster.Region, r.cloud))
+		aws := awscloud.NewRegion(r.ConfigIn(s.Cluster.Region, r.Cloud))
 		list, err := aws.Tagged(context.Background(), s.Cluster.Name, cluster.Kinds(cluster.Full, s.Cluster))
 		if err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		out = append(out, list...)
 		for _, ref := range cluster.Wanted(s.Cluster, cluster.Options{Account: account, InterruptionRole: drainer}) {
@@ -42,7 +42,7 @@ func (r *rig) found(text string) (out []fleet.Resource) {
 			ref.Glance = false // all of it
 			have, err := aws.Read(context.Background(), s.Cluster.Name, ref)
 			if fault.Ignore(err, fault.NotFound) != nil {
-				r.t.Fatal(ref, err)
+				r.T.Fatal(ref, err)
 			}
 			if err == nil {
 				out = append(out, have)
@@ -73,16 +73,15 @@ func (r *rig) shape(text string) []string {
 	for _, have := range list {
 		line, err := json.Marshal(stable(named(have.Props, names)))
 		if err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		out = append(out, fmt.Sprintf("%s %s %v %v %s", have.ID, have.Status, have.Tags, have.Issues, line))
 	}
-	r.inside.mu.Lock()
-	defer r.inside.mu.Unlock()
-	for _, k := range slices.Sorted(maps.Keys(r.inside.list)) {
-		line, err := json.Marshal(r.inside.list[k])
+	there := r.inside.All()
+	for _, k := range slices.Sorted(maps.Keys(there)) {
+		line, err := json.Marshal(there[k])
 		if err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		out = append(out, k+" "+string(line))
 	}
@@ -145,7 +144,7 @@ func stable(v any) any {
 
 // orphans are EC2 resources that nobody would find again: without our tag, and not made by AWS itself.
 func (r *rig) orphans(region string) (out []string) {
-	c := ec2.NewFromConfig(r.config(region, r.cloud))
+	c := ec2.NewFromConfig(r.ConfigIn(region, r.Cloud))
 	ctx := context.Background()
 	ours := func(kind, id string, tagged bool) {
 		if !tagged {
@@ -154,21 +153,21 @@ func (r *rig) orphans(region string) (out []string) {
 	}
 	vpcs, err := c.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{})
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	for _, v := range vpcs.Vpcs {
 		ours("vpc", *v.VpcId, len(v.Tags) > 0 || v.IsDefault != nil && *v.IsDefault)
 	}
 	igws, err := c.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{})
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	for _, v := range igws.InternetGateways {
 		ours("internet gateway", *v.InternetGatewayId, len(v.Tags) > 0)
 	}
 	addresses, err := c.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{})
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	for _, v := range addresses.Addresses {
 		ours("address", *v.AllocationId, len(v.Tags) > 0)
@@ -181,24 +180,24 @@ func (r *rig) orphans(region string) (out []string) {
 func (r *rig) complete(t *testing.T, text string, want []string, what string) {
 	t.Helper()
 	if got := r.shape(text); !slices.Equal(got, want) {
-		t.Errorf("%s: the end is another one:\n%s\n%s", what, diff(got, want), r.told())
+		t.Errorf("%s: the end is another one:\n%s\n%s", what, diff(got, want), r.Told())
 	}
 	if lost := r.orphans(region); !slices.Equal(lost, r.strangers) {
 		t.Errorf("%s: lost: %v", what, lost)
 	}
-	done := r.finished()
+	done := r.Finished()
 	if len(done) == 0 {
-		t.Fatalf("%s: nobody said that the run is over\n%s", what, r.told())
+		t.Fatalf("%s: nobody said that the run is over\n%s", what, r.Told())
 	}
 	for _, d := range done {
 		if d.Outcome != events.OutcomeActive || d.RunID != done[0].RunID {
 			t.Errorf("%s: run %s ended %s: %s", what, d.RunID, d.Outcome, d.Reason)
 		}
 	}
-	if len(r.queue.dlq) > 0 {
-		t.Errorf("%s: rejected: %v", what, r.queue.dlq)
+	if len(r.Queue.Dead()) > 0 {
+		t.Errorf("%s: rejected: %v", what, r.Queue.Dead())
 	}
-	l := &ledger.Ledger{Store: r.store, Now: nil}
+	l := &ledger.Ledger{Store: r.Store, Now: nil}
 	run, err := l.ClusterRun(context.Background(), fleet.ClusterID{Region: done[0].Subject.Region, Name: done[0].Subject.Cluster})
 	if err != nil || run.Outcome != events.OutcomeActive {
 		t.Errorf("%s: the ledger's last run is %q (%v)", what, run.Outcome, err)

@@ -1,4 +1,4 @@
-package cluster
+package cluster_test
 
 import (
 	"context"
@@ -57,13 +57,13 @@ type mover struct {
 }
 
 func (r *rig) mover(step upgradepath.Step) *mover {
-	cfg := r.config(region, r.cloud)
+	cfg := r.ConfigIn(region, r.Cloud)
 	return &mover{r: r, step: step, drains: map[string]nodemove.Drain{}, compute: awscloud.NewCompute(cfg), region: awscloud.NewRegion(cfg)}
 }
 
 // Nodes implements observe.MoveNodes.
 func (m *mover) Nodes(ctx context.Context) (out []fleet.Node, err error) {
-	list, err := awscloud.NewNodeGroups(m.r.config(region, m.r.cloud), time.Now).Instances(ctx, "moved")
+	list, err := awscloud.NewNodeGroups(m.r.ConfigIn(region, m.r.Cloud), time.Now).Instances(ctx, "moved")
 	for _, i := range list {
 		n := fleet.Node{Name: i.ID, UID: "uid-" + i.ID, ProviderID: "aws:///" + i.Zone + "/" + i.ID, Ready: i.State == "running", Kubelet: "v1.35.1"}
 		if group := i.Tags[fleet.TagEKSNodegroup]; group != "" {
@@ -82,11 +82,11 @@ func (m *mover) Nodes(ctx context.Context) (out []fleet.Node, err error) {
 
 // groups are the cluster's, as an upgrade observes them.
 func (m *mover) groups(ctx context.Context) (out []upgradepath.Group) {
-	m.r.t.Helper()
-	all := awscloud.NewUpgrades(m.r.config(region, m.r.cloud))
+	m.r.T.Helper()
+	all := awscloud.NewUpgrades(m.r.ConfigIn(region, m.r.Cloud))
 	managed, err := all.NodeGroups(ctx, "moved")
 	if err != nil {
-		m.r.t.Fatal(err)
+		m.r.T.Fatal(err)
 	}
 	for _, g := range managed {
 		out = append(out, upgradepath.Group{Name: g.Name, StandsFor: g.Tags[fleet.TagStandsFor], Status: g.Status, AMIType: fleet.Text(g.Props, "amiType"), Zones: 2,
@@ -94,7 +94,7 @@ func (m *mover) groups(ctx context.Context) (out []upgradepath.Group) {
 	}
 	scaled, err := all.ScalingGroups(ctx, "moved")
 	if err != nil {
-		m.r.t.Fatal(err)
+		m.r.T.Fatal(err)
 	}
 	for _, s := range scaled {
 		if s.Tags[fleet.TagEKSNodegroup] == "" {
@@ -110,12 +110,12 @@ func (m *mover) groups(ctx context.Context) (out []upgradepath.Group) {
 
 // look makes a look of a move.
 func (m *mover) look(decide func(time.Time, nodemove.Input) nodemove.Decision) nodemove.Decision {
-	m.r.t.Helper()
+	m.r.T.Helper()
 	ctx := context.Background()
 	o := upgradepath.Observation{Cluster: fleet.ClusterID{Region: region, Name: "moved"}, Groups: m.groups(ctx)}
 	in, err := observe.Moves{AWS: m.region, Nodes: m}.Step(ctx, o, m.step)
 	if err != nil {
-		m.r.t.Fatal(err)
+		m.r.T.Fatal(err)
 	}
 	in.RunID, in.AtOnce, in.Memory, in.Drains = "run-1", 1, m.memory, m.drains
 	d := decide(time.Now(), in)
@@ -129,11 +129,11 @@ func (m *mover) look(decide func(time.Time, nodemove.Input) nodemove.Decision) n
 }
 
 func (m *mover) do(ctx context.Context, action plan.Action) {
-	m.r.t.Helper()
+	m.r.T.Helper()
 	remove, ok := action.(plan.RemoveNode)
 	if !ok {
 		if _, err := m.region.Call(ctx, action.(plan.Call)); err != nil {
-			m.r.t.Fatalf("%s: %v", action, err)
+			m.r.T.Fatalf("%s: %v", action, err)
 		}
 		return
 	}
@@ -142,7 +142,7 @@ func (m *mover) do(ctx context.Context, action plan.Action) {
 		err = m.compute.EndInstance(ctx, g.Name, remove.InstanceID, remove.Replace)
 	}
 	if err != nil {
-		m.r.t.Fatalf("%s: %v", action, err)
+		m.r.T.Fatalf("%s: %v", action, err)
 	}
 	if remove.Replace {
 		m.replace++
@@ -152,16 +152,16 @@ func (m *mover) do(ctx context.Context, action plan.Action) {
 
 // move looks until the move is done, and has the cluster function look at the file in between: it finds nothing to do.
 func (m *mover) move(text string, decide func(time.Time, nodemove.Input) nodemove.Decision) {
-	m.r.t.Helper()
+	m.r.T.Helper()
 	began := time.Now()
 	for looks := 1; ; looks++ {
 		d := m.look(decide)
 		if d.Done {
-			m.r.t.Logf("%s: %s, %d looks", m.step.ID, time.Since(began).Round(time.Second), looks)
+			m.r.T.Logf("%s: %s, %d looks", m.step.ID, time.Since(began).Round(time.Second), looks)
 			return
 		}
 		if len(d.Blocked) > 0 || looks > 300 {
-			m.r.t.Fatalf("look %d: %s", looks, d.Plan)
+			m.r.T.Fatalf("look %d: %s", looks, d.Plan)
 		}
 		time.Sleep(d.Plan.LookAgain)
 		if looks%2 == 0 {
@@ -172,18 +172,19 @@ func (m *mover) move(text string, decide func(time.Time, nodemove.Input) nodemov
 
 // unchanged has the file applied again, and sees that this changes nothing, but for what it may.
 func (r *rig) unchanged(text string, may ...string) {
-	r.t.Helper()
-	r.list, r.script.writes, r.script.ops = nil, 0, nil
-	r.send(&events.ClusterApplyRequested{RequestID: "again-" + r.id(), Spec: text, Prune: true})
+	r.T.Helper()
+	r.Forget(len(r.Bus()))
+	r.Script.Writes, r.Script.Ops = 0, nil
+	r.Send(&events.ClusterApplyRequested{RequestID: "again-" + r.ID(), Spec: text, Prune: true})
 	r.run()
-	writes := r.script.writes
-	for _, op := range r.script.ops {
+	writes := r.Script.Writes
+	for _, op := range r.Script.Ops {
 		if slices.Contains(may, op) {
 			writes--
 		}
 	}
 	if done := r.ended(); done.Outcome != events.OutcomeActive || writes != 0 {
-		r.t.Fatalf("%d writes: %s\n%v", writes, r.told(), r.script.ops)
+		r.T.Fatalf("%d writes: %s\n%v", writes, r.Told(), r.Script.Ops)
 	}
 }
 
@@ -197,10 +198,10 @@ func TestTheFileAfterAMove(t *testing.T) {
 		r.ask("request-1", movedGroups)
 		r.run()
 		if done := r.ended(); done.Outcome != events.OutcomeActive {
-			t.Fatal(r.told())
+			t.Fatal(r.Told())
 		}
 		read := func(name string) fleet.Resource {
-			have, _ := awscloud.NewRegion(r.config(region, r.cloud)).Read(context.Background(), "moved", fleet.Ref{Kind: "nodegroup", Name: name})
+			have, _ := awscloud.NewRegion(r.ConfigIn(region, r.Cloud)).Read(context.Background(), "moved", fleet.Ref{Kind: "nodegroup", Name: name})
 			return have
 		}
 		old := read("web")
@@ -228,7 +229,7 @@ func TestTheFileAfterAMove(t *testing.T) {
 		r.ask("request-3", text)
 		r.run()
 		if done := r.ended(); done.Outcome != events.OutcomeActive || fleet.Int(read(name).Props, "scalingConfig", "maxSize") != 5 {
-			t.Errorf("%v\n%s", read(name).Props["scalingConfig"], r.told())
+			t.Errorf("%v\n%s", read(name).Props["scalingConfig"], r.Told())
 		}
 		r.unchanged(text)
 
@@ -269,15 +270,15 @@ func TestTheFileAfterAMove(t *testing.T) {
 		// What the file has lost goes under the name that it has by then.
 		managed, own := strings.Index(text, "managedNodeGroups:"), strings.Index(text, "nodeGroups:\n  - name: own")
 		less := text[:managed] + text[own:]
-		r.send(&events.ClusterApplyRequested{RequestID: "less", Spec: less, Prune: true})
+		r.Send(&events.ClusterApplyRequested{RequestID: "less", Spec: less, Prune: true})
 		r.run()
 		if read(name).Physical != "" || len(r.mover(step).groups(context.Background())) != 2 {
-			t.Errorf("%+v\n%s", read(name), last(r.told(), 8))
+			t.Errorf("%+v\n%s", read(name), last(r.Told(), 8))
 		}
 
 		r.end(text, "delete", false)
 		if done := r.ended(); done.Outcome != events.OutcomeDeleted {
-			t.Fatalf("%s", last(r.told(), 8))
+			t.Fatalf("%s", last(r.Told(), 8))
 		}
 		r.nothingLeft(t, text, before, "after moves")
 	})

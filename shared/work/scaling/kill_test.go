@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
@@ -18,8 +19,8 @@ func TestKilledAtEveryCall(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.kube.add(6, 900)
 		r.ring()
-		r.runFor(5 * time.Second)
-		calls = r.script.calls
+		r.RunFor(5 * time.Second)
+		calls = r.Script.Calls
 		if size, _ := r.group("base"); size != 3 {
 			t.Fatalf("undisturbed: desired size %d", size)
 		}
@@ -27,7 +28,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 	if calls < 20 {
 		t.Fatalf("a look with %d calls?", calls)
 	}
-	for name, w := range map[string]what{"fails": fails, "killed after": killedAfter} {
+	for name, w := range map[string]cloudtest.Misfortune{"fails": cloudtest.FailsBefore, "killed after": cloudtest.KilledAfter} {
 		t.Run(name, func(t *testing.T) {
 			for n := 1; n <= calls; n++ {
 				killed(t, n, w)
@@ -36,25 +37,25 @@ func TestKilledAtEveryCall(t *testing.T) {
 	}
 }
 
-func killed(t *testing.T, n int, w what) {
+func killed(t *testing.T, n int, w cloudtest.Misfortune) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		op := ""
-		r.script.at = func(call int, name string) what {
+		r.Script.At = func(call int, name string) cloudtest.Misfortune {
 			if call != n {
-				return fine
+				return cloudtest.Nothing
 			}
 			op = name
 			return w
 		}
 		r.kube.add(6, 900)
 		r.ring()
-		r.runFor(210 * time.Second) // until the message is visible again, and machines are nodes
+		r.RunFor(210 * time.Second) // until the message is visible again, and machines are nodes
 		size, members := r.group("base")
-		if size != 3 || members != 3 || r.kube.waiting() > 0 || len(r.queue.dlq) > 0 {
-			t.Errorf("call %d (%s): desired size %d, %d machines, %d pods wait, dead letters %q", n, op, size, members, r.kube.waiting(), r.queue.dlq)
+		if size != 3 || members != 3 || r.kube.waiting() > 0 || len(r.Queue.Dead()) > 0 {
+			t.Errorf("call %d (%s): desired size %d, %d machines, %d pods wait, dead letters %q", n, op, size, members, r.kube.waiting(), r.Queue.Dead())
 		}
-		if !slices.ContainsFunc(r.finished(), func(f events.RunFinished) bool { return f.Outcome == events.OutcomeScaled }) && op != "Publish" {
-			t.Errorf("call %d (%s): nobody was told: %+v", n, op, r.finished())
+		if !slices.ContainsFunc(r.Finished(), func(f events.RunFinished) bool { return f.Outcome == events.OutcomeScaled }) && op != "Publish" {
+			t.Errorf("call %d (%s): nobody was told: %+v", n, op, r.Finished())
 		}
 	})
 }
@@ -67,15 +68,15 @@ func TestShortage(t *testing.T) {
 			pool.Name, pool.Like, pool.Types = "more", "base", []string{"m5.large", "m6i.large"}
 			p.Pools = []fleet.PoolPolicy{pool}
 		})
-		regional, err := r.cloud.In(region)
+		regional, err := r.Cloud.In(region)
 		if err != nil {
 			t.Fatal(err)
 		}
 		regional.EC2.SetCapacity("m5.large", "us-east-1a", "on-demand", false)
-		r.runFor(time.Minute)
+		r.RunFor(time.Minute)
 		r.kube.add(4, 900)
 		r.ring()
-		r.runFor(4 * time.Minute)
+		r.RunFor(4 * time.Minute)
 		if n := r.kube.waiting(); n > 0 {
 			t.Errorf("%d pods wait\n%s", n, told(r))
 		}
@@ -87,7 +88,7 @@ func TestShortage(t *testing.T) {
 
 func told(r *rig) string {
 	var b strings.Builder
-	for _, f := range r.finished() {
+	for _, f := range r.Finished() {
 		fmt.Fprintf(&b, "%s %s: %s %v %v\n", f.FinishedAt.Format(time.TimeOnly), f.Outcome, f.Reason, f.Blocked, f.Failures)
 	}
 	return b.String()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/handler"
@@ -90,7 +91,7 @@ func scaledClusters(t *testing.T, l *ledger.Ledger, n int) {
 
 // TestASweepOverHundreds: of 300 clusters one has pods that wait, one cannot be reached, one is overdue.
 func TestASweepOverHundreds(t *testing.T) {
-	store, m, q := &counted{Memory: &ledger.Memory{}}, newMany(), &queue{}
+	store, m, s := &counted{Memory: &ledger.Memory{}}, newMany(), alone()
 	l := &ledger.Ledger{Store: store, Now: time.Now}
 	scaledClusters(t, l, 300)
 	m.pending["c7"], m.broken["c8"] = true, true
@@ -103,7 +104,7 @@ func TestASweepOverHundreds(t *testing.T) {
 	if _, err := l.SaveScaling(t.Context(), late, state); err != nil {
 		t.Fatal(err)
 	}
-	w := &Work{Open: func(string) Reach { return m.reach() }, Ledger: l, Bus: nobody{}, Queue: continuer{q}, Account: account, Region: region, NewID: func() string { return "id" }, Now: time.Now}
+	w := &Work{Open: func(string) Reach { return m.reach() }, Ledger: l, Bus: s, Queue: s, Account: account, Region: region, NewID: func() string { return "id" }, Now: time.Now}
 	store.gets.Store(0)
 	store.puts.Store(0)
 	if o := w.Handle(t.Context(), handler.Delivery{Event: eventOf(t, &events.ScalingSweepRequested{})}); o.Err != nil {
@@ -114,8 +115,8 @@ func TestASweepOverHundreds(t *testing.T) {
 	if gets, puts, glances := store.gets.Load(), store.puts.Load(), m.glances.Load(); gets != 602 || puts != 0 || glances != 299 || m.refreshed.Load() != 1 {
 		t.Errorf("%d reads and %d writes of the ledger, %d glances, %d markets", gets, puts, glances, m.refreshed.Load())
 	}
-	if len(q.list) != 2 || !strings.Contains(q.list[0].body+q.list[1].body, `"c7"`) || !strings.Contains(q.list[0].body+q.list[1].body, `"c9"`) {
-		t.Errorf("%d looks were asked for", len(q.list))
+	if looks := s.Queue.Bodies(); len(looks) != 2 || !strings.Contains(looks[0]+looks[1], `"c7"`) || !strings.Contains(looks[0]+looks[1], `"c9"`) {
+		t.Errorf("%d looks were asked for", len(looks))
 	}
 }
 
@@ -159,7 +160,7 @@ func TestWhoIsLookedAt(t *testing.T) {
 		if _, err := l.SaveScaling(t.Context(), id, state); err != nil {
 			t.Fatal(err)
 		}
-		w := &Work{Open: func(string) Reach { return m.reach() }, Ledger: l, Bus: nobody{}, Queue: continuer{&queue{}}, Account: account, Region: region, NewID: func() string { return "id" }, Now: time.Now}
+		w := &Work{Open: func(string) Reach { return m.reach() }, Ledger: l, Bus: alone(), Queue: alone(), Account: account, Region: region, NewID: func() string { return "id" }, Now: time.Now}
 		o := w.Handle(t.Context(), handler.Delivery{Event: tc.event})
 		if o.Err != nil || o.Again || m.looked.Load() != tc.looks {
 			t.Errorf("%s: %d looks, want %d: %+v", name, m.looked.Load(), tc.looks, o)
@@ -174,7 +175,7 @@ func TestAHeldClusterIsNotForgotten(t *testing.T) {
 	if _, err := l.Acquire(t.Context(), "scaling#"+region+"/c0", "another", time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	w := &Work{Open: func(string) Reach { return m.reach() }, Ledger: l, Bus: nobody{}, Queue: continuer{&queue{}}, Account: account, Region: region, NewID: func() string { return "id" }, Now: time.Now}
+	w := &Work{Open: func(string) Reach { return m.reach() }, Ledger: l, Bus: alone(), Queue: alone(), Account: account, Region: region, NewID: func() string { return "id" }, Now: time.Now}
 	o := w.Handle(t.Context(), handler.Delivery{Event: eventOf(t, &events.ScalingRequested{Cluster: "c0", Source: "webhook", SeenAt: time.Now()})})
 	next, ok := o.Next.(*events.ScalingContinuation)
 	if !ok || o.Err != nil || o.After <= 0 || o.After > 5*time.Second || m.looked.Load() != 0 || next.Attempt != 2 || next.Cluster != "c0" || next.SeenAt.IsZero() {
@@ -198,6 +199,11 @@ func TestAHeldClusterIsNotForgotten(t *testing.T) {
 			t.Errorf("after %d looks: %d more, want %d: %+v", looks, m.looked.Load(), want, o)
 		}
 	}
+}
+
+// alone is a session with a bus and a queue, and no cloud behind it.
+func alone() *cloudtest.Session {
+	return &cloudtest.Session{Rig: &cloudtest.Rig{Script: &cloudtest.Script{}, Queue: &cloudtest.Queue{}}}
 }
 
 func eventOf(t *testing.T, p events.OwnPayload) events.Event {

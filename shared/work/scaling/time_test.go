@@ -26,18 +26,18 @@ func TestOwnTime(t *testing.T) {
 			pool.Name, pool.Like, pool.Categories, pool.CapacityTypes = "any", "base", []string{"c", "m", "r"}, []string{fleet.OnDemand, fleet.Spot}
 			p.Pools = []fleet.PoolPolicy{pool}
 		})
-		r.runFor(2 * time.Minute) // the environment is warm
+		r.RunFor(2 * time.Minute) // the environment is warm
 		for _, pods := range []int{100, 1000} {
 			r.kube.add(pods, 900)
 			r.ring()
-			before, calls := cpu(t), r.script.calls
-			r.serve(r.queue.next())
+			before, calls := cpu(t), r.Script.Calls
+			r.Serve(r.Queue.Next())
 			took := cpu(t) - before
-			t.Logf("%d pods: %s of processor, %d calls", pods, took.Round(time.Millisecond), r.script.calls-calls)
+			t.Logf("%d pods: %s of processor, %d calls", pods, took.Round(time.Millisecond), r.Script.Calls-calls)
 			if limit := time.Second; took > limit {
 				t.Errorf("%d pods: %s of processor", pods, took)
 			}
-			r.runFor(2 * time.Minute)
+			r.RunFor(2 * time.Minute)
 		}
 		if n := r.kube.waiting(); n > 0 {
 			t.Errorf("%d pods wait\n%s", n, told(r))

@@ -13,21 +13,21 @@ import (
 // TestPendingPodsGetNodes: a ring becomes capacity that was asked for, the pods run, and when they go the nodes go.
 func TestPendingPodsGetNodes(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.runFor(2 * time.Minute) // sweeps: the market is read
+		r.RunFor(2 * time.Minute) // sweeps: the market is read
 		r.kube.add(10, 900)       // two fit on an m5.large
 		r.ring()
-		r.runFor(5 * time.Second)
+		r.RunFor(5 * time.Second)
 		if size, _ := r.group("base"); size != 5 {
-			t.Fatalf("10 pods of 0.9 cores: desired size %d, want 5\n%+v", size, r.finished())
+			t.Fatalf("10 pods of 0.9 cores: desired size %d, want 5\n%+v", size, r.Finished())
 		}
-		done := r.finished()
+		done := r.Finished()
 		if len(done) != 1 || done[0].Outcome != events.OutcomeScaled || done[0].Counts["nodesNew"] != 5 || done[0].Counts["podsWaiting"] != 10 {
 			t.Fatalf("%+v", done)
 		}
 		if ms, ok := done[0].Timings["signalToOrder"]; !ok || ms > 1000 {
 			t.Errorf("timings %v", done[0].Timings)
 		}
-		r.runFor(2 * time.Minute)
+		r.RunFor(2 * time.Minute)
 		if n := r.kube.waiting(); n != 0 {
 			t.Fatalf("%d pods still wait", n)
 		}
@@ -35,12 +35,12 @@ func TestPendingPodsGetNodes(t *testing.T) {
 			t.Errorf("desired size %d in the end", size)
 		}
 		r.kube.remove()
-		r.runFor(30 * time.Minute)
+		r.RunFor(30 * time.Minute)
 		if size, members := r.group("base"); size != 0 || members != 0 {
 			t.Errorf("the pods are gone, and %d nodes are wanted, %d there", size, members)
 		}
-		if len(r.queue.dlq) > 0 {
-			t.Errorf("dead letters: %q", r.queue.dlq)
+		if len(r.Queue.Dead()) > 0 {
+			t.Errorf("dead letters: %q", r.Queue.Dead())
 		}
 	})
 }
@@ -48,22 +48,22 @@ func TestPendingPodsGetNodes(t *testing.T) {
 // TestAClusterInAnotherRegion: it gets nodes and gives them up as one at home, and who drains them is told where it is.
 func TestAClusterInAnotherRegion(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.home = "eu-west-1"
+		r.Home = "eu-west-1"
 		r.kube.add(4, 900)
 		r.ring()
-		r.runFor(2 * time.Minute)
+		r.RunFor(2 * time.Minute)
 		if size, _ := r.group("base"); size != 2 || r.kube.waiting() > 0 {
 			t.Fatalf("desired size %d, %d pods wait", size, r.kube.waiting())
 		}
 		r.kube.remove()
-		r.runFor(30 * time.Minute)
+		r.RunFor(30 * time.Minute)
 		if size, members := r.group("base"); size != 0 || members != 0 {
 			t.Errorf("the pods are gone, and %d nodes are wanted, %d there", size, members)
 		}
 		asked := 0
-		for _, e := range r.bus {
+		for _, e := range r.Bus() {
 			if p, ok := e.Payload.(*events.NodeRemovalRequested); ok {
-				if asked++; p.Region != region || e.Region != r.home {
+				if asked++; p.Region != region || e.Region != r.Home {
 					t.Errorf("asked from %s for a node in %q", e.Region, p.Region)
 				}
 			}
@@ -80,15 +80,15 @@ func TestPlanWritesNothing(t *testing.T) {
 		r.policy(func(p *fleet.ScalingPolicy) { p.Mode = fleet.ScalingPlan })
 		r.kube.add(4, 900)
 		r.ring()
-		r.runFor(10 * time.Minute)
+		r.RunFor(10 * time.Minute)
 		if size, _ := r.group("base"); size != 0 {
 			t.Errorf("desired size %d", size)
 		}
-		done := r.finished()
+		done := r.Finished()
 		if len(done) != 1 || done[0].Outcome != events.OutcomePlanned || done[0].Counts["nodesNew"] != 2 || done[0].Counts["actions"] != 0 {
 			t.Errorf("%+v", done)
 		}
-		for _, op := range r.script.ops {
+		for _, op := range r.Script.Ops {
 			if strings.HasPrefix(op, "SetDesired") || strings.HasPrefix(op, "Create") || strings.HasPrefix(op, "Update") {
 				t.Error(op)
 			}
@@ -102,8 +102,8 @@ func TestOffIsLeftAlone(t *testing.T) {
 		r.policy(func(p *fleet.ScalingPolicy) { p.Mode = fleet.ScalingOff })
 		r.kube.add(4, 900)
 		r.ring()
-		r.runFor(3 * time.Minute)
-		for _, op := range r.script.ops {
+		r.RunFor(3 * time.Minute)
+		for _, op := range r.Script.Ops {
 			if !strings.HasPrefix(op, "ledger.") {
 				t.Error(op)
 			}
@@ -115,11 +115,11 @@ func TestOffIsLeftAlone(t *testing.T) {
 // whole look some more every other minute.
 func TestASweepIsCheap(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.runFor(3 * time.Minute)
-		r.script.ops = nil
-		r.runFor(9*time.Minute + 30*time.Second) // less than the prices' ten minutes
+		r.RunFor(3 * time.Minute)
+		r.Script.Ops = nil
+		r.RunFor(9*time.Minute + 30*time.Second) // less than the prices' ten minutes
 		count := map[string]int{}
-		for _, op := range r.script.ops {
+		for _, op := range r.Script.Ops {
 			count[op]++
 		}
 		if n := count["kube.Pending"]; n < 3 {
@@ -136,8 +136,8 @@ func TestASweepIsCheap(t *testing.T) {
 		if looks > 5 || aws > 5*looks {
 			t.Errorf("%d looks, %d calls of AWS", looks, aws)
 		}
-		glance := slices.Index(r.script.ops, "kube.Pending")
-		before := r.script.ops[max(glance-4, 0):glance]
+		glance := slices.Index(r.Script.Ops, "kube.Pending")
+		before := r.Script.Ops[max(glance-4, 0):glance]
 		t.Log("a glance:", before)
 	})
 }
@@ -145,25 +145,25 @@ func TestASweepIsCheap(t *testing.T) {
 // TestManySignalsAreFewLooks: signals that come while a look is at work are not lost, and are not a look each.
 func TestManySignalsAreFewLooks(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		r.twice = true
-		r.runFor(time.Minute)
+		r.Twice = func() bool { return true }
+		r.RunFor(time.Minute)
 		r.kube.add(10, 900)
 		for range 5 {
 			r.ring()
 		}
-		r.runFor(3 * time.Minute)
+		r.RunFor(3 * time.Minute)
 		if size, _ := r.group("base"); size != 5 || r.kube.waiting() > 0 {
 			t.Errorf("desired size %d, %d pods wait", size, r.kube.waiting())
 		}
 		looks := 0
-		for _, op := range r.script.ops {
+		for _, op := range r.Script.Ops {
 			if op == "kube.Workload" {
 				looks++
 			}
 		}
 		// Five rings, each delivered twice, at one moment; then a continuation after ten seconds, or half a minute, while machines start.
-		if looks > 15 || len(r.queue.list) > 2 || len(r.queue.dlq) > 0 {
-			t.Errorf("%d looks, %d messages are left, dead letters %q", looks, len(r.queue.list), r.queue.dlq)
+		if looks > 15 || r.Queue.Len() > 2 || len(r.Queue.Dead()) > 0 {
+			t.Errorf("%d looks, %d messages are left, dead letters %q", looks, r.Queue.Len(), r.Queue.Dead())
 		}
 	})
 }

@@ -9,66 +9,11 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/events"
+	"github.com/ekspedite/ekspedite/internal/cloudtest"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/decide/scaling"
-	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
-
-// nobody listens.
-type nobody struct{}
-
-func (nobody) Publish(context.Context, ...events.Event) error { return nil }
-
-// continuer is a queue without a script.
-type continuer struct{ *queue }
-
-func (c continuer) Continue(_ context.Context, body string, delay time.Duration) error {
-	c.send(body, delay)
-	return nil
-}
-func (c continuer) Release(_ context.Context, receipt string, delay time.Duration) error {
-	c.release(receipt, delay)
-	return nil
-}
-func (c continuer) Reject(_ context.Context, _, _, reason string) error {
-	c.dlq = append(c.dlq, reason)
-	return nil
-}
-
-// objects are what the cluster function puts into the cluster.
-type objects struct {
-	mu   sync.Mutex
-	list map[string]fleet.Props
-}
-
-func (o *objects) Object(_ context.Context, _ string, ref fleet.Ref) (fleet.Resource, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	p, ok := o.list[ref.Name]
-	if !ok {
-		return fleet.Resource{}, fault.New(fault.NotFound, "no %s", ref.Name)
-	}
-	return fleet.Resource{Ref: ref, Props: p}, nil
-}
-
-func (o *objects) Apply(_ context.Context, _ string, object fleet.Props) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.list[nameOf(object)] = object
-	return nil
-}
-
-func nameOf(object fleet.Props) string {
-	return strings.Join([]string{fleet.Text(object, "apiVersion"), fleet.Text(object, "kind"), fleet.Text(object, "metadata", "namespace"), fleet.Text(object, "metadata", "name")}, "|")
-}
-
-func (o *objects) Delete(_ context.Context, _ string, object fleet.Props) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.list, nameOf(object))
-	return nil
-}
 
 // joins is how long after its launch a machine is a node.
 const joins = 20 * time.Second
@@ -116,9 +61,9 @@ func (k *kubernetes) waiting() (n int) {
 
 // nodes are the machines that have joined. Pods are placed on them.
 func (k *kubernetes) nodes() (out []fleet.Node) {
-	machines, err := awscloud.NewNodeGroups(k.rig.config(k.rig.cloud), time.Now).Instances(context.Background(), demo.Name)
+	machines, err := awscloud.NewNodeGroups(k.rig.Config(k.rig.Cloud), time.Now).Instances(context.Background(), demo.Name)
 	if err != nil {
-		k.rig.t.Fatal(err)
+		k.rig.T.Fatal(err)
 	}
 	for _, m := range machines {
 		if m.State != "running" || time.Since(m.Launched) < joins {
@@ -161,29 +106,32 @@ func (k *kubernetes) nodes() (out []fleet.Node) {
 
 // removed is the interruption function: it ends the machine of a node whose removal is asked for.
 func (r *rig) removed(p *events.NodeRemovalRequested) {
-	c := awscloud.NewCompute(r.config(r.cloud))
+	c := awscloud.NewCompute(r.Config(r.Cloud))
 	g, err := c.ScalingGroup(context.Background(), p.InstanceID)
 	if err == nil && g.Name != "" {
 		err = c.EndInstance(context.Background(), g.Name, p.InstanceID, p.Replace)
 	}
 	if err != nil {
-		r.t.Errorf("removal of %s: %v", p.Node, err)
+		r.T.Errorf("removal of %s: %v", p.Node, err)
 	}
 }
 
 // inside is the API server, as one invocation reaches it.
-type inside struct{ *session }
+type inside struct {
+	s    *cloudtest.Session
+	kube *kubernetes
+}
 
 func (i inside) Pending(ctx context.Context) (bool, error) {
-	return read(ctx, i.session, "kube.Pending", func() (bool, error) { return i.kube.waiting() > 0, nil })
+	return cloudtest.Read(ctx, i.s, "kube.Pending", func() (bool, error) { return i.kube.waiting() > 0, nil })
 }
 
 func (i inside) Capacity(ctx context.Context) ([]fleet.Node, error) {
-	return read(ctx, i.session, "kube.Capacity", func() ([]fleet.Node, error) { return i.kube.nodes(), nil })
+	return cloudtest.Read(ctx, i.s, "kube.Capacity", func() ([]fleet.Node, error) { return i.kube.nodes(), nil })
 }
 
 func (i inside) Workload(ctx context.Context) (fleet.Workload, error) {
-	return read(ctx, i.session, "kube.Workload", func() (fleet.Workload, error) {
+	return cloudtest.Read(ctx, i.s, "kube.Workload", func() (fleet.Workload, error) {
 		i.kube.nodes()
 		i.kube.mu.Lock()
 		defer i.kube.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 func TestAuthorityRenewed(t *testing.T) {
 	const day = 24 * time.Hour
 	inBubble(t, world.Real, func(t *testing.T, r *rig) {
-		r.role = r.Role("../../../infra/template", "UpgradeFunctionRole")
+		r.RoleARN = r.Role("../../../infra/template", "UpgradeFunctionRole")
 		r.policy(func(p *fleet.UpgradePolicy) {
 			nights(t, p, 3*time.Hour)
 			p.Version, p.Patches = 34, fleet.PatchPolicy{Renew: 3 * 365 * day, Trust: 5 * day}

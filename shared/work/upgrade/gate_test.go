@@ -39,7 +39,7 @@ func TestRealGate(t *testing.T) {
 
 // checks are the real ones.
 func (r *rig) checks(s *cloudtest.Session) func(context.Context, upgradepath.Observation, fleet.Minor, fleet.UpgradePolicy) (readiness.Report, error) {
-	checks := observe.NewReadiness(awscloud.NewReadiness(r.config(s)), func(_ context.Context, cluster string) (observe.ClusterAPI, error) {
+	checks := observe.NewReadiness(awscloud.NewReadiness(r.ConfigIn(cloudtest.Region, s)), func(_ context.Context, cluster string) (observe.ClusterAPI, error) {
 		return inside{nodes{s, r.planes.Of(cluster)}}, nil
 	}, nil, cloudtest.Region, time.Now)
 	return func(ctx context.Context, o upgradepath.Observation, to fleet.Minor, p fleet.UpgradePolicy) (readiness.Report, error) {
@@ -62,16 +62,16 @@ func TestGrants(t *testing.T) {
 			p.Upgrade.Nodes.Groups = []fleet.GroupUpgrade{{Name: "web", Strategy: fleet.NodesBlueGreen}, {Name: "jobs", Strategy: fleet.NodesMinimal}}
 		})
 		r.Heard = (&interruption{r: r}).heard
-		r.role, r.ready = r.Role("../../../infra/template", "UpgradeFunctionRole"), r.checks
+		r.RoleARN, r.ready = r.Role("../../../infra/template", "UpgradeFunctionRole"), r.checks
 		r.Send(&events.UpgradeRequested{RequestID: "request-1", Cluster: "mine", To: "1.35", Now: true})
 		r.RunUntil(func() bool { return len(r.Finished()) > 0 }, time.Now().Add(24*time.Hour))
 		r.Send(&events.UpgradeControlRequested{RequestID: "back", Command: events.UpgradeRollback, Cluster: "mine"})
 		r.RunUntil(func() bool { return len(r.Finished()) > 1 }, time.Now().Add(24*time.Hour))
-		for _, d := range r.Denied(r.role) {
+		for _, d := range r.Denied(r.RoleARN) {
 			t.Error(d)
 		}
 		used := map[string]bool{}
-		for _, g := range r.Granted(r.role) {
+		for _, g := range r.Granted(r.RoleARN) {
 			used[g.Sid] = used[g.Sid] || g.Calls > 0
 		}
 		for _, sid := range []string{"UpgradeControlPlanes", "UpgradeWhatIsInClusters", "MakeGroups", "TagGroups", "RetireGroups", "HandRolesToNodes", "ChangeSelfManagedGroups",

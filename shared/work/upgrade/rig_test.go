@@ -48,7 +48,6 @@ type rig struct {
 	// health changes how the cluster is, findings what the readiness checks find.
 	health   func(*upgrade.Health)
 	findings []readiness.Finding
-	role     string // the function's own, whose policies hold then
 	// ready makes the readiness checks; nil is by findings.
 	ready func(s *cloudtest.Session) func(context.Context, upgradepath.Observation, fleet.Minor, fleet.UpgradePolicy) (readiness.Report, error)
 }
@@ -75,8 +74,9 @@ func (r *rig) policy(change func(*fleet.UpgradePolicy)) {
 // work is the function in a new execution environment, whose every call goes through a session.
 func (r *rig) work(s *cloudtest.Session) *Work {
 	l := &ledger.Ledger{Store: s, Now: time.Now}
-	region := awscloud.NewRegion(r.config(s))
-	versions := observe.NewUpgrades(awscloud.NewUpgrades(r.config(s)), func(_ context.Context, cluster string) (observe.NodeReader, error) {
+	cfg := r.ConfigIn(cloudtest.Region, s)
+	region := awscloud.NewRegion(cfg)
+	versions := observe.NewUpgrades(awscloud.NewUpgrades(cfg), func(_ context.Context, cluster string) (observe.NodeReader, error) {
 		return nodes{s, r.planes.Of(cluster)}, nil
 	}, l, cloudtest.Region, time.Now)
 	ready := func(ctx context.Context, o upgradepath.Observation, to fleet.Minor, _ fleet.UpgradePolicy) (readiness.Report, error) {
@@ -90,7 +90,7 @@ func (r *rig) work(s *cloudtest.Session) *Work {
 	return &Work{
 		Open: func(string) Reach {
 			return Reach{
-				Cluster: versions.Cluster, Update: region.Update, Apply: apply.Calls(region.Call), Refresh: awscloud.NewReadiness(r.config(s)).RefreshInsights,
+				Cluster: versions.Cluster, Update: region.Update, Apply: apply.Calls(region.Call), Refresh: awscloud.NewReadiness(cfg).RefreshInsights,
 				Move: func(ctx context.Context, o upgradepath.Observation, step upgradepath.Step) (nodemove.Input, error) {
 					return observe.Moves{AWS: region, Nodes: nodes{s, r.planes.Of(o.Cluster.Name)}}.Step(ctx, o, step)
 				},
@@ -113,14 +113,6 @@ func (r *rig) work(s *cloudtest.Session) *Work {
 		},
 		Ledger: l, Bus: s, Queue: s, Account: cloudtest.Account, Region: cloudtest.Region, NewID: r.ID, Now: time.Now,
 	}
-}
-
-// config is the root user's, or the function's own role's.
-func (r *rig) config(s *cloudtest.Session) awscloud.Config {
-	if r.role == "" {
-		return r.Config(s)
-	}
-	return r.As(r.role, s)
 }
 
 // nodes is the API server, as one invocation reaches it.
