@@ -4,10 +4,12 @@ package main
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/ekspedite/ekspedite/shared/access"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/handler"
+	"github.com/ekspedite/ekspedite/shared/pace"
 	"github.com/ekspedite/ekspedite/shared/start"
 	"github.com/ekspedite/ekspedite/shared/work/interruption"
 )
@@ -22,6 +24,10 @@ func main() {
 		return w.Handle
 	})
 }
+
+// patience with an API server: one that hangs must not hold up the batch-mates of its cluster's messages, which have two
+// minutes each. One that is merely slow gets more time at the next try.
+var patience = pace.Patience{First: 3 * time.Second, Most: 10 * time.Second}
 
 // regions opens each Region once in the life of the execution environment: its connections and clusters are kept.
 func regions(f start.Function) func(region string) interruption.Reach {
@@ -38,7 +44,8 @@ func regions(f start.Function) func(region string) interruption.Reach {
 				Describe: awscloud.NewClusters(cfg).Cluster,
 				Token:    awscloud.NewTokens(cfg, f.Now).Token,
 				Now:      f.Now,
-			}}}
+				Patience: patience,
+			}}, Machines: &access.Machines{List: compute.OurInstances, Now: f.Now}}
 			open[region] = r
 		}
 		return r

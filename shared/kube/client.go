@@ -53,10 +53,13 @@ var scheme = func() *runtime.Scheme {
 // requestTimeout bounds one request: an API server that does not answer in this time is treated as not answering.
 const requestTimeout = 10 * time.Second
 
+// Patience is that of callers who have no hurry.
+var Patience = pace.Patience{First: requestTimeout, Most: requestTimeout}
+
 // New makes a client for a cluster. There is no client-side rate limit: the API server's priority and fairness decides,
 // its 429s come back as fault.Throttled, and how much is asked of it at once follows from them (package pace).
 func New(cluster fleet.Cluster, token TokenSource) (*Client, error) {
-	return NewPaced(cluster, token, pace.New(pace.Patience{First: requestTimeout, Most: requestTimeout}))
+	return NewPaced(cluster, token, pace.New(Patience))
 }
 
 // NewPaced is New with what is known of the server's pace, which outlives the client.

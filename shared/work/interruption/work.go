@@ -49,6 +49,8 @@ type Reach struct {
 	Instances Instances
 	Groups    Groups
 	Clusters  Clusters
+	// Machines tells others' machines from ours without a call for each. Nil looks at every one.
+	Machines Machines
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -84,15 +86,12 @@ func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
 		return w.nothing(ctx, d, fmt.Sprintf("from account %s, Region %s: another fleet's", d.Event.Account, d.Event.Region))
 	}
 	region := w.where(d.Event)
-	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: w.Open(region)}
+	reach := w.Open(region)
+	if why := foreign(ctx, reach.Machines, d.Event); why != "" {
+		return w.nothing(ctx, d, why)
+	}
+	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: reach}
 	return r.look(ctx)
-}
-
-// nothing acknowledges an event that needs no answer.
-func (w *Work) nothing(ctx context.Context, d handler.Delivery, why string) handler.Outcome {
-	obs.Log(ctx).Info("nothing to do", "kind", d.Event.Kind, "reason", why)
-	w.Metrics.Count("EventsIgnored", 1)
-	return handler.Done()
 }
 
 // run is one look at one machine.
@@ -171,11 +170,13 @@ func (r *run) without(ctx context.Context, inst *fleet.Instance, why string) han
 func (r *run) identify(ctx context.Context) (inst fleet.Instance, drain ledger.Drain, err error) {
 	var wg sync.WaitGroup
 	var drainErr error
-	wg.Go(func() { inst, err = r.reach.Instances.Instance(ctx, r.signal.InstanceID) })
+	wg.Go(func() { inst, err = r.instance(ctx) })
 	wg.Go(func() { drain, drainErr = r.Ledger.Drain(ctx, r.signal.InstanceID) })
 	wg.Wait()
 	if drainErr != nil {
 		err = drainErr
+	} else if remembered, ok := recall(drain); ok && unavailable(err) {
+		inst, err = remembered, nil
 	}
 	return inst, drain, err
 }
@@ -274,7 +275,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 	var read sync.WaitGroup
 	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, fleet.ClusterID{Region: r.region, Name: r.cluster}) })
 	for try := 1; ; try++ {
-		o, readErr := observe.Machine(ctx, nodes, r.reach.Groups, r.signal, inst)
+		o, readErr := observe.Machine(ctx, nodes, r.groups(), r.signal, inst)
 		if read.Wait(); policyErr != nil {
 			return plan.Plan{}, policyErr
 		}
