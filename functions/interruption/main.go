@@ -25,9 +25,10 @@ func main() {
 	})
 }
 
-// patience with an API server: one that hangs must not hold up the batch-mates of its cluster's messages, which have two
-// minutes each. One that is merely slow gets more time at the next try.
-var patience = pace.Patience{First: 3 * time.Second, Most: 10 * time.Second}
+// patience with an API server: one that hangs must not hold up the batch-mates of its cluster's messages, nor the few
+// environments that Lambda starts a burst with. A handshake and an answer take a tenth of a second. One that is merely slow
+// gets more time at the next try.
+var patience = pace.Patience{Greeting: 750 * time.Millisecond, First: 3 * time.Second, Most: 10 * time.Second}
 
 // regions opens each Region once in the life of the execution environment: its connections and clusters are kept.
 func regions(f start.Function) func(region string) interruption.Reach {

@@ -4,6 +4,7 @@
 package pace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -24,7 +25,7 @@ const (
 	// forgotten is after what time a refusal says nothing about today.
 	forgotten = 30 * time.Second
 	// silences is how many requests in a row have to go unanswered before the server counts as silent.
-	silences = 3
+	silences = 2
 	// Pauses of a silent server between probes: each twice the one before.
 	firstPause, longestPause = 2 * time.Second, 16 * time.Second
 	// quick is an answer after which there is no reason for more patience than at first.
@@ -33,8 +34,9 @@ const (
 
 // Patience is how long one request may take.
 type Patience struct {
-	First time.Duration // with a server that answers
-	Most  time.Duration // what it doubles up to with one that was silent, but may only be slow
+	Greeting time.Duration // with a server that has not answered yet; 0 is First
+	First    time.Duration // with one that answers
+	Most     time.Duration // what it doubles up to with one that was silent, but may only be slow
 }
 
 // Verdict is what came of a request, as far as the server's health shows in it.
@@ -74,7 +76,7 @@ type waiter struct {
 
 // New knows nothing of a server yet.
 func New(p Patience) *Server {
-	return &Server{patience: p, width: Width, current: p.First}
+	return &Server{patience: p, width: Width, current: cmp.Or(p.Greeting, p.First)}
 }
 
 // Turn is the right to make one request.
@@ -211,7 +213,7 @@ func (s *Server) end(t *Turn, v Verdict, retryAfter time.Duration) {
 
 func (s *Server) answers(took time.Duration) { // needs the lock
 	s.missed, s.shut, s.pause = 0, time.Time{}, 0
-	if took < quick {
+	if took < quick || s.current < s.patience.First {
 		s.current = s.patience.First
 	}
 }

@@ -127,6 +127,9 @@ func (r *run) look(ctx context.Context) handler.Outcome {
 	case notYet:
 		return r.failed(fault.New(fault.Blocked, "%s", why))
 	}
+	if err == nil {
+		r.acquaint(inst)
+	}
 	switch r.cluster = inst.Cluster(); {
 	case err != nil:
 		return r.without(ctx, nil, "EC2 does not know instance "+r.signal.InstanceID)
@@ -164,21 +167,6 @@ func (r *run) without(ctx context.Context, inst *fleet.Instance, why string) han
 		err = r.apply(ctx, nil, p)
 	}
 	return r.conclude(ctx, p, err)
-}
-
-// identify reads the machine and what is remembered of its drain, at once. A NotFound is the machine's.
-func (r *run) identify(ctx context.Context) (inst fleet.Instance, drain ledger.Drain, err error) {
-	var wg sync.WaitGroup
-	var drainErr error
-	wg.Go(func() { inst, err = r.instance(ctx) })
-	wg.Go(func() { drain, drainErr = r.Ledger.Drain(ctx, r.signal.InstanceID) })
-	wg.Wait()
-	if drainErr != nil {
-		err = drainErr
-	} else if remembered, ok := recall(drain); ok && unavailable(err) {
-		inst, err = remembered, nil
-	}
-	return inst, drain, err
 }
 
 // repeat serves a message that has ended the run and was not acknowledged: the result may not have been sent.
