@@ -83,7 +83,7 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		// second, so that (5t + 2.5t²)/L batches are done after t seconds if a first look takes L: all of them after 3.6 s for
 		// half a second, at 23 at once, and after 6.8 s for one and a half (cold starts, nodes of 110 pods), at 39. The rest up
 		// to 60 is room for continuations, which come from the first second on, and for batches with a message of a cluster
-		// that hangs, which are held for most of a second (TestOneClusterThatHangsDelaysNoOther). It is a bound for the account's
+		// that hangs, which are held for three seconds (TestOneClusterThatHangsCostsTheOthersOneTimeout). It is a bound for the account's
 		// sake, whose functions share 1,000. EC2 is not the limit any more: a batch asks once for its machines, 100 calls, which
 		// is what DescribeInstances allows at once, and looks at running drains ask again after 20 s only. A larger batch would
 		// cost each message a window of at least a second to wait in; ten need none.

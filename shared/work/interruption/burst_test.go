@@ -103,7 +103,10 @@ func TestR17_AServerWithFewSeats(t *testing.T) {
 	})
 }
 
-func TestOneClusterThatHangsDelaysNoOther(t *testing.T) {
+// A batch ends with its slowest message, and Lambda starts with few batches: an API server that hangs does cost the others
+// something, once in each environment, until that knows of it. It is bounded by what one request may take, and not by the
+// invocation's 30 s; it is not nothing.
+func TestOneClusterThatHangsCostsTheOthersOneTimeout(t *testing.T) {
 	var last, median [2]time.Duration
 	for i, hangs := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -123,10 +126,10 @@ func TestOneClusterThatHangsDelaysNoOther(t *testing.T) {
 			t.Logf("hangs %t: p50 %s, p99 %s, last %s, %d environments, %d calls to EC2, %d drains ended", hangs, median[i], took[len(took)*99/100], last[i], b.made, b.ec2Calls, len(b.finished))
 		})
 	}
-	if more := last[1] - last[0]; more > time.Second {
+	if more := last[1] - last[0]; more > 3*time.Second {
 		t.Errorf("the last node of the others was cordoned %s later", more)
 	}
-	if more := median[1] - median[0]; more > time.Second {
+	if more := median[1] - median[0]; more > 3*time.Second {
 		t.Errorf("half of the others' nodes were cordoned %s later", more)
 	}
 }

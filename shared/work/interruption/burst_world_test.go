@@ -45,7 +45,6 @@ type burst struct {
 	messages []*message
 	free     []*handler.Handler // environments that are warm and idle
 	made     int
-	flying   int
 	sent     int
 }
 
@@ -161,7 +160,7 @@ func (e *environment) Nodes(_ context.Context, name string) (interruption.Nodes,
 	defer e.mu.Unlock()
 	p, ok := e.paces[name]
 	if !ok {
-		p = pace.New(pace.Patience{Greeting: 750 * time.Millisecond, First: 3 * time.Second, Most: 10 * time.Second}) // as in functions/interruption
+		p = pace.New(pace.Patience{First: 3 * time.Second, Most: 10 * time.Second}) // as in functions/interruption
 		e.paces[name] = p
 	}
 	return &served{e.b, e.b.clusters[name], p}, nil
