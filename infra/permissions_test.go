@@ -199,7 +199,7 @@ func TestEveryCallIsGranted(t *testing.T) {
 	}
 	// All others are the cluster function's. People at a command line have permissions of their own.
 	callers := map[string]string{
-		"compute.go": "Interruption", "endinstance.go": "Interruption", "ecs.go": "Interruption", "targets.go": "Interruption", "instancestatus.go": "Interruption", "jobs.go": "Pipeline", "catalogue.go": "Scaling", "nodegroups.go": "Scaling", "grouptranslate.go": "Scaling",
+		"compute.go": "Interruption", "compute_batch.go": "Interruption", "endinstance.go": "Interruption", "ecs.go": "Interruption", "targets.go": "Interruption", "instancestatus.go": "Interruption", "jobs.go": "Pipeline", "catalogue.go": "Scaling", "nodegroups.go": "Scaling", "grouptranslate.go": "Scaling",
 		"upgrades.go": "Upgrade", "authorities.go": "Upgrade", "readiness.go": "Upgrade", "readiness_template.go": "Upgrade", "readiness_addon.go": "Upgrade", "images.go": "Upgrade", "standins.go": "Upgrade", "approvals.go": "Pipeline", "grouprecipe.go": "Scaling", "grouptroubles.go": "Scaling", "groupwrites.go": "Scaling", "deployment.go": "", "prices.go": "",
 	}
 	// In the table that all share.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,19 +16,25 @@ import (
 func benchCommand() *cobra.Command {
 	var flags cloudFlags
 	var out string
-	var events int
+	var events, clusters int
+	var only []string
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure the interruption function on the embedded cloud",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, w := cmd.Context(), cmd.OutOrStdout()
+			for _, part := range only {
+				if !slices.Contains(bench.Parts, part) {
+					return usageError{fmt.Errorf("--only %s: the benchmark has no such part; it has %s", part, strings.Join(bench.Parts, ", "))}
+				}
+			}
 			cloud, stop, err := flags.start(ctx, w)
 			if err != nil {
 				return err
 			}
 			defer stop()
-			result, err := bench.Run(ctx, bench.Options{Out: w, Cloud: cloud, Events: events, BinDir: filepath.Join(flags.root, "build", "local")})
+			result, err := bench.Run(ctx, bench.Options{Out: w, Cloud: cloud, Events: events, Only: only, Clusters: clusters, BinDir: filepath.Join(flags.root, "build", "local")})
 			if err != nil {
 				return err
 			}
@@ -47,6 +55,8 @@ func benchCommand() *cobra.Command {
 	}
 	flags.add(c, "none") // faults would be measured instead
 	c.Flags().StringVar(&out, "out", "", "file for the figures as JSON")
+	c.Flags().StringSliceVar(&only, "only", nil, "parts to measure: "+strings.Join(bench.Parts, ", ")+" (default "+strings.Join(bench.Usual, ", ")+")")
+	c.Flags().IntVar(&clusters, "clusters", 4, "over how many clusters the burst of 1,000 nodes goes")
 	c.Flags().IntVar(&events, "events", 100, "how many interruptions to measure")
 	return c
 }

@@ -76,12 +76,18 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 			Network:     network,
 		},
 		// Not six times the timeout: a message that comes back after three minutes finds its machine gone. Coming back a
-		// little early at worst costs a second look, which finds the drain held by the first.
+		// little early at worst costs a second look, which finds the drain held by the first. It is longer than the timeout,
+		// since SQS deletes a batch's messages when all of it is done, and not each when it is.
 		Visibility: 45 * time.Second,
-		// 200 messages at work at once: a whole zone's worth of nodes is cordoned in the first round. Each message starts
-		// with one call of DescribeInstances, which allows for bursts of 100 calls and 20 a second after that; more
-		// concurrency would be spent on waiting.
-		Concurrency: 20,
+		// A zone that is reclaimed is 1,000 warnings in a second, 100 batches. Lambda begins with 5 batches at once and adds 5 a
+		// second, so that (5t + 2.5t²)/L batches are done after t seconds if a first look takes L: all of them after 3.6 s for
+		// half a second, at 23 at once, and after 6.8 s for one and a half (cold starts, nodes of 110 pods), at 39. The rest up
+		// to 60 is room for continuations, which come from the first second on, and for batches with a message of a cluster
+		// that hangs, which are held for three seconds (TestOneClusterThatHangsCostsTheOthersOneTimeout). It is a bound for the account's
+		// sake, whose functions share 1,000. EC2 is not the limit any more: a batch asks once for its machines, 100 calls, which
+		// is what DescribeInstances allows at once, and looks at running drains ask again after 20 s only. A larger batch would
+		// cost each message a window of at least a second to wait in; ten need none.
+		Concurrency: 60,
 		// An hour is the longest that AWS itself waits for an answer to any of these signals, a lifecycle hook's default
 		// timeout. Whatever is older has happened. Continuations are new messages with an hour of their own.
 		Retention: time.Hour,

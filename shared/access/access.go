@@ -7,8 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ekspedite/ekspedite/shared/batch"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/kube"
+	"github.com/ekspedite/ekspedite/shared/pace"
 )
 
 // Describe reads a cluster from EKS. An unknown one is fault.NotFound.
@@ -26,9 +28,13 @@ type Directory struct {
 	Describe Describe
 	Token    Token
 	Now      func() time.Time
+	// Patience is how long a request to an API server may take; zero is package kube's own, for those who have the time.
+	Patience pace.Patience
 
-	mu    sync.Mutex
-	known map[string]entry
+	describing batch.Flight[fleet.Cluster]
+	mu         sync.Mutex
+	known      map[string]entry
+	paces      map[string]*pace.Server // they outlive the clients
 }
 
 type entry struct {
@@ -44,19 +50,39 @@ func (d *Directory) Client(ctx context.Context, cluster string) (*kube.Client, e
 	if ok && d.Now().Before(e.until) {
 		return e.client, nil
 	}
-	c, err := d.Describe(ctx, cluster)
-	if err != nil {
-		return nil, err
-	}
-	client, err := kube.New(c, func(ctx context.Context) (string, error) { return d.Token(ctx, cluster) })
+	c, err := d.describing.Do(ctx, cluster, func(ctx context.Context) (fleet.Cluster, error) { return d.Describe(ctx, cluster) })
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if now, ok := d.known[cluster]; ok && now != e { // of those who asked together one was faster
+		return now.client, nil
+	}
+	client, err := kube.NewPaced(c, func(ctx context.Context) (string, error) { return d.Token(ctx, cluster) }, d.pace(cluster))
+	if err != nil {
+		return nil, err
+	}
 	if d.known == nil {
 		d.known = map[string]entry{}
 	}
 	d.known[cluster] = entry{client, d.Now().Add(fresh)}
 	return client, nil
+}
+
+// pace is what is known of a cluster's server.
+func (d *Directory) pace(cluster string) *pace.Server { // needs the lock
+	p, ok := d.paces[cluster]
+	if !ok {
+		if d.paces == nil {
+			d.paces = map[string]*pace.Server{}
+		}
+		patience := d.Patience
+		if patience == (pace.Patience{}) {
+			patience = kube.Patience
+		}
+		p = pace.New(patience)
+		d.paces[cluster] = p
+	}
+	return p
 }

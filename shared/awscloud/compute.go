@@ -10,33 +10,31 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/ekspedite/ekspedite/shared/batch"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
-// Compute reads instances and speaks to Auto Scaling.
+// Compute reads instances and speaks to Auto Scaling. Who asks at the same time for an instance each is served by one call.
 type Compute struct {
-	ec2 *ec2.Client
-	asg *autoscaling.Client
+	ec2       *ec2.Client
+	asg       *autoscaling.Client
+	instances *batch.Batcher[fleet.Instance]
+	groups    *batch.Batcher[fleet.ScalingGroup]
 }
 
 // NewCompute makes a Compute.
 func NewCompute(cfg Config) *Compute {
-	return &Compute{ec2.NewFromConfig(cfg), autoscaling.NewFromConfig(cfg)}
+	c := &Compute{ec2: ec2.NewFromConfig(cfg), asg: autoscaling.NewFromConfig(cfg)}
+	c.instances = &batch.Batcher[fleet.Instance]{Read: c.readInstances, Missing: noInstance, Most: instancesAtOnce, Wait: gathering}
+	c.groups = &batch.Batcher[fleet.ScalingGroup]{Read: c.readGroups, Most: groupsAtOnce, Wait: gathering,
+		Missing: func(string) error { return nil }} // it is in no group
+	return c
 }
 
 // Instance reads one instance. An unknown id is fault.NotFound.
 func (c *Compute) Instance(ctx context.Context, id string) (fleet.Instance, error) {
-	out, err := c.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{id}})
-	if err != nil {
-		return fleet.Instance{}, classify("ec2:DescribeInstances", err)
-	}
-	for _, r := range out.Reservations {
-		for _, i := range r.Instances {
-			return instance(i), nil
-		}
-	}
-	return fleet.Instance{}, fault.New(fault.NotFound, "no instance %s", id)
+	return c.instances.Get(ctx, id)
 }
 
 func instance(i ec2types.Instance) fleet.Instance {
@@ -58,14 +56,7 @@ func instance(i ec2types.Instance) fleet.Instance {
 
 // ScalingGroup reads which Auto Scaling group an instance is in. Being in none is not an error: the name is empty.
 func (c *Compute) ScalingGroup(ctx context.Context, instanceID string) (fleet.ScalingGroup, error) {
-	out, err := c.asg.DescribeAutoScalingInstances(ctx, &autoscaling.DescribeAutoScalingInstancesInput{InstanceIds: []string{instanceID}})
-	if err != nil {
-		return fleet.ScalingGroup{}, classify("autoscaling:DescribeAutoScalingInstances", err)
-	}
-	for _, i := range out.AutoScalingInstances {
-		return fleet.ScalingGroup{Name: deref(i.AutoScalingGroupName), LifecycleState: deref(i.LifecycleState)}, nil
-	}
-	return fleet.ScalingGroup{}, nil
+	return c.groups.Get(ctx, instanceID)
 }
 
 // ReplaceInstance detaches an instance and keeps the desired size, so that the group launches another one. An instance

@@ -21,7 +21,7 @@ func (c *Compute) Machines(ctx context.Context, ids []string) ([]fleet.Instance,
 	var out []fleet.Instance
 	for len(ids) > 0 {
 		n := min(len(ids), filterValues)
-		some, err := c.instances(ctx, "instance-id", ids[:n])
+		some, err := c.matching(ctx, "instance-id", ids[:n])
 		if err != nil {
 			return nil, err
 		}
@@ -32,10 +32,10 @@ func (c *Compute) Machines(ctx context.Context, ids []string) ([]fleet.Instance,
 
 // InReservation reads the instances that run in a Capacity Reservation or a Capacity Block.
 func (c *Compute) InReservation(ctx context.Context, reservationID string) ([]fleet.Instance, error) {
-	return c.instances(ctx, "capacity-reservation-id", []string{reservationID})
+	return c.matching(ctx, "capacity-reservation-id", []string{reservationID})
 }
 
-func (c *Compute) instances(ctx context.Context, filter string, values []string) (out []fleet.Instance, err error) {
+func (c *Compute) matching(ctx context.Context, filter string, values []string) (out []fleet.Instance, err error) {
 	pages := ec2.NewDescribeInstancesPaginator(c.ec2, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{{Name: &filter, Values: values}}})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

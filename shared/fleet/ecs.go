@@ -18,7 +18,7 @@ const (
 // Kubernetes tells whether the instance's tags claim it for any Kubernetes cluster, also if they contradict each other.
 func (i Instance) Kubernetes() bool {
 	for k := range i.Tags {
-		if k == TagEKSCluster || strings.HasPrefix(k, tagOwnedPrefix) {
+		if k == TagEKSCluster || strings.HasPrefix(k, TagOwnedPrefix) {
 			return true
 		}
 	}

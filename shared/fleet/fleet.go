@@ -52,7 +52,7 @@ const (
 	TagEKSCluster       = "eks:cluster-name"
 	TagEKSNodegroup     = "eks:nodegroup-name"
 	TagAutoScalingGroup = "aws:autoscaling:groupName"
-	tagOwnedPrefix      = "kubernetes.io/cluster/"
+	TagOwnedPrefix      = "kubernetes.io/cluster/"
 )
 
 // TagPool is on everything that the planner of nodes makes for a pool of the policy, with the pool's name as its value.
@@ -66,7 +66,7 @@ func (i Instance) Cluster() string {
 	}
 	var owner string
 	for k, v := range i.Tags {
-		name, ok := strings.CutPrefix(k, tagOwnedPrefix)
+		name, ok := strings.CutPrefix(k, TagOwnedPrefix)
 		if !ok || v != "owned" {
 			continue
 		}

@@ -62,8 +62,10 @@ func (h *Handler) HandleBatch(ctx context.Context, batch awsevents.SQSEvent, do 
 		wg.Go(func() {
 			room <- struct{}{}
 			defer func() { <-room }()
-			log := h.Log.With("messageId", r.MessageId, "received", all[i].Received, slog.Any("event", all[i].Event))
-			failed[i] = !h.settle(ctx, log, all[i], r, out[i], start)
+			about := &obs.Record{Log: sync.OnceValue(func() *slog.Logger {
+				return h.Log.With("messageId", r.MessageId, "received", all[i].Received, slog.Any("event", all[i].Event))
+			})}
+			failed[i] = !h.settle(ctx, about, all[i], r, out[i], start)
 		})
 	}
 	wg.Wait()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 
 	"github.com/ekspedite/ekspedite/events"
+	sharing "github.com/ekspedite/ekspedite/shared/batch"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/obs"
 )
@@ -80,12 +82,19 @@ func (h *Handler) Handle(ctx context.Context, batch awsevents.SQSEvent) (awseven
 		work, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
 		defer cancel()
 	}
-	failed := make([]bool, len(batch.Records))
+	failed, ignored := make([]bool, len(batch.Records)), make([]*ignoredRecord, len(batch.Records))
+	work, company := sharing.With(work, len(batch.Records))
 	var wg sync.WaitGroup
 	for i, r := range batch.Records {
-		wg.Go(func() { failed[i] = !h.record(ctx, work, r) })
+		wg.Go(func() {
+			defer company.Leave()
+			var ok bool
+			ok, ignored[i] = h.record(ctx, work, r)
+			failed[i] = !ok
+		})
 	}
 	wg.Wait()
+	h.tellIgnored(ignored)
 
 	var out awsevents.SQSEventResponse
 	for i, r := range batch.Records {
@@ -96,41 +105,78 @@ func (h *Handler) Handle(ctx context.Context, batch awsevents.SQSEvent) (awseven
 	return out, nil
 }
 
-// record serves one record and tells whether SQS may delete it.
-func (h *Handler) record(ctx, work context.Context, r awsevents.SQSMessage) bool {
+// record serves one record and tells whether SQS may delete it, and whether it was one that needs no answer.
+func (h *Handler) record(ctx, work context.Context, r awsevents.SQSMessage) (done bool, ignored *ignoredRecord) {
 	start := h.Now()
 	d := Delivery{MessageID: r.MessageId, Received: number(r.Attributes["ApproximateReceiveCount"], 1)}
 	d.SentAt = time.UnixMilli(int64(number(r.Attributes["SentTimestamp"], int(start.UnixMilli()))))
 	d.Last = h.MaxReceives > 0 && d.Received >= h.MaxReceives
-	log := h.Log.With("messageId", r.MessageId, "received", d.Received)
+	about := &obs.Record{Log: sync.OnceValue(func() *slog.Logger {
+		log := h.Log.With("messageId", r.MessageId, "received", d.Received)
+		if d.Event.Kind != "" {
+			log = log.With("event", d.Event)
+		}
+		return log
+	})}
 
 	var err error
 	d.Event, err = events.Decode([]byte(r.Body))
 	if err != nil {
-		return h.settle(ctx, log, d, r, Failed(&fault.Error{Class: fault.Invalid, Op: "decode", Err: err}), start)
+		return h.settle(ctx, about, d, r, Failed(&fault.Error{Class: fault.Invalid, Op: "decode", Err: err}), start), nil
 	}
-	log = log.With("event", d.Event)
+	h.Metrics.CountKind("Received", string(d.Event.Kind), 1)
 	if d.Event.Kind == events.KindUnknown {
-		log.Info("unknown event, nothing to do")
 		h.Metrics.Count("EventsUnknown", 1)
-		return true
+		return true, &ignoredRecord{d.Event.Kind, clip(d.Event.ID), clip(d.Event.Source + " " + d.Event.DetailType), "unknown event"}
 	}
-	return h.settle(ctx, log, d, r, h.run(work, log, d), start)
+	done = h.settle(ctx, about, d, r, h.run(work, about, d), start)
+	subject, why := about.Ignored()
+	if why == "" {
+		h.Metrics.CountKind("Acted", string(d.Event.Kind), 1)
+		return done, nil
+	}
+	h.Metrics.CountKind("Ignored", string(d.Event.Kind), 1)
+	return done, &ignoredRecord{d.Event.Kind, clip(d.Event.ID), clip(subject), clip(why)}
+}
+
+// ignoredRecord is what somebody wants to know who looks for an event and why nothing came of it.
+type ignoredRecord struct {
+	Kind    events.Kind `json:"kind"`
+	Event   string      `json:"event"`
+	Subject string      `json:"subject,omitempty"`
+	Why     string      `json:"why"`
+}
+
+// clip keeps what others wrote from filling the log.
+func clip(s string) string {
+	const enough = 200
+	if len(s) <= enough {
+		return s
+	}
+	return s[:enough] + "…"
+}
+
+// tellIgnored writes one line for all records of a batch that needed no answer: there are thousands of them for each that does.
+func (h *Handler) tellIgnored(list []*ignoredRecord) {
+	list = slices.DeleteFunc(list, func(r *ignoredRecord) bool { return r == nil })
+	if len(list) > 0 {
+		h.Log.Info("nothing to do", "records", len(list), "ignored", list)
+	}
 }
 
 // run calls the work and turns a panic into an error.
-func (h *Handler) run(ctx context.Context, log *slog.Logger, d Delivery) (o Outcome) {
+func (h *Handler) run(ctx context.Context, about *obs.Record, d Delivery) (o Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
-			log.Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			about.Log().Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			o = Failed(fmt.Errorf("panic: %v", p))
 		}
 	}()
-	return h.Work(obs.With(ctx, log), d)
+	return h.Work(obs.WithRecord(ctx, about), d)
 }
 
 // settle carries the disposition out and tells whether SQS may delete the record.
-func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, r awsevents.SQSMessage, o Outcome, start time.Time) bool {
+func (h *Handler) settle(ctx context.Context, about *obs.Record, d Delivery, r awsevents.SQSMessage, o Outcome, start time.Time) bool {
 	disp := Decide(o, d.Received, h.MaxReceives)
 	if err := h.spread(ctx, o); err != nil { // SQS keeps the record: it is worked on, and all is sent, again
 		disp = Decide(Outcome{Err: err, Insist: o.Insist}, d.Received, h.MaxReceives)
@@ -148,6 +194,7 @@ func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, r aw
 		err = h.carryOut(ctx, disp, r)
 	}
 	if err != nil { // SQS keeps the record: nothing is lost, the work runs again
+		log := about.Log()
 		log.Error("could not settle", "disposition", disp.Verb, "reason", disp.Reason, "error", err)
 		if disp.Verb != Retry { // soon, if SQS lets us say so, and else after the visibility timeout
 			err = h.Queue.Release(ctx, r.ReceiptHandle, retryAfter(err, d.Received))
@@ -156,7 +203,10 @@ func (h *Handler) settle(ctx context.Context, log *slog.Logger, d Delivery, r aw
 		disp.Verb = Retry
 	}
 	h.Metrics.Count("Records"+string(disp.Verb), 1)
-	log.Log(ctx, level(disp.Verb), "record settled", "disposition", disp.Verb, "reason", disp.Reason,
+	if _, why := about.Ignored(); why != "" && disp.Verb == Ack { // told with its batch
+		return true
+	}
+	about.Log().Log(ctx, level(disp.Verb), "record settled", "disposition", disp.Verb, "reason", disp.Reason,
 		"kind", d.Event.Kind, "after", disp.After.String(), "tookMs", h.Now().Sub(start).Milliseconds())
 	return disp.Verb != Retry
 }

@@ -21,15 +21,19 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
+	"github.com/ekspedite/ekspedite/shared/batch"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 	"github.com/ekspedite/ekspedite/shared/obs"
+	"github.com/ekspedite/ekspedite/shared/pace"
 )
 
 // Client speaks to one API server.
 type Client struct {
 	rest  *rest.RESTClient
 	watch *rest.RESTClient // the same without a time limit
+	// disruption is the reads of PodDisruptionBudgets that are under way: all drains of a cluster want the same.
+	disruption batch.Flight[[]budget]
 }
 
 // TokenSource gives a bearer token for each request; it caches.
@@ -49,12 +53,23 @@ var scheme = func() *runtime.Scheme {
 // requestTimeout bounds one request: an API server that does not answer in this time is treated as not answering.
 const requestTimeout = 10 * time.Second
 
+// Patience is that of callers who have no hurry.
+var Patience = pace.Patience{First: requestTimeout, Most: requestTimeout}
+
 // New makes a client for a cluster. There is no client-side rate limit: the API server's priority and fairness decides,
-// and its 429s come back as fault.Throttled.
+// its 429s come back as fault.Throttled, and how much is asked of it at once follows from them (package pace).
 func New(cluster fleet.Cluster, token TokenSource) (*Client, error) {
+	return NewPaced(cluster, token, pace.New(Patience))
+}
+
+// NewPaced is New with what is known of the server's pace, which outlives the client.
+func NewPaced(cluster fleet.Cluster, token TokenSource, server *pace.Server) (*Client, error) {
 	cfg := config(cluster.Endpoint, rest.TLSClientConfig{CAData: cluster.CAData})
-	cfg.WrapTransport = func(rt http.RoundTripper) http.RoundTripper { return bearer{rt, token} }
-	c, err := open(cfg)
+	cfg.Timeout = 0 // a request's time begins with its turn
+	cfg.WrapTransport = func(rt http.RoundTripper) http.RoundTripper { return paced{bearer{rt, token}, server} }
+	watch := rest.CopyConfig(cfg)
+	watch.WrapTransport = func(rt http.RoundTripper) http.RoundTripper { return bearer{rt, token} }
+	c, err := open(cfg, watch)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "cluster %s: %v", cluster.Name, err)
 	}
@@ -74,23 +89,26 @@ func config(endpoint string, tls rest.TLSClientConfig) *rest.Config {
 	}
 }
 
-func open(cfg *rest.Config) (*Client, error) {
+func open(cfg, watch *rest.Config) (*Client, error) {
 	c, err := rest.RESTClientFor(cfg)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Timeout = 0
-	w, err := rest.RESTClientFor(cfg)
+	watch.Timeout = 0
+	w, err := rest.RESTClientFor(watch)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{c, w}, nil
+	return &Client{rest: c, watch: w}, nil
 }
 
 type bearer struct {
 	next  http.RoundTripper
 	token TokenSource
 }
+
+// WrappedRoundTripper lets idle connections be closed through it.
+func (b bearer) WrappedRoundTripper() http.RoundTripper { return b.next }
 
 // RoundTrip adds the token and counts the request.
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -113,6 +131,10 @@ func classify(op string, err error) error {
 		return nil
 	}
 	out := &fault.Error{Class: fault.Transient, Op: op, Err: err}
+	if f, ok := errors.AsType[*fault.Error](err); ok { // not the server's, but package pace's
+		out.Class, out.RetryAfter = f.Class, f.RetryAfter
+		return out
+	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return out

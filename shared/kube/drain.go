@@ -65,7 +65,7 @@ func node(n corev1.Node) fleet.Node {
 func (c *Client) PodsOn(ctx context.Context, nodeName string) ([]fleet.Pod, error) {
 	var budgets []budget
 	var wg sync.WaitGroup
-	wg.Go(func() { budgets, _ = c.budgets(ctx) })
+	wg.Go(func() { budgets, _ = c.disruption.Do(ctx, "", c.budgets) })
 	var out []fleet.Pod
 	err := list(ctx, c, "list pods of node "+nodeName, "/api/v1/pods", metav1.ListOptions{FieldSelector: "spec.nodeName=" + nodeName},
 		func() *corev1.PodList { return new(corev1.PodList) },

@@ -36,7 +36,8 @@ func FromKubeconfig(path string) (*Client, error) {
 		return nil, fmt.Errorf("%s: one cluster and one user are wanted, it has %d and %d", path, len(k.Clusters), len(k.Users))
 	}
 	cluster, user := k.Clusters[0].Cluster, k.Users[0].User
-	return open(config(cluster.Server, rest.TLSClientConfig{
+	cfg := config(cluster.Server, rest.TLSClientConfig{
 		CAData: cluster.CertificateAuthorityData, CertData: user.ClientCertificateData, KeyData: user.ClientKeyData,
-	}))
+	})
+	return open(cfg, rest.CopyConfig(cfg))
 }

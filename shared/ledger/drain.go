@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ekspedite/ekspedite/shared/fault"
+	"github.com/ekspedite/ekspedite/shared/fleet"
 )
 
 // Drain is what is remembered of one machine's drain between looks. Signal is the decision package's, kept as JSON so
@@ -44,8 +45,11 @@ type Drain struct {
 	LookedBy       string          `json:"lookedBy,omitempty"`     // the event whose delivery made the last look
 	Outcome        string          `json:"outcome,omitempty"`      // set when the run is over
 	Result         json.RawMessage `json:"result,omitempty"`       // with Outcome: the Run that is to be recorded and published
-	Holder         string          `json:"holder,omitempty"`
-	HeldUntil      time.Time       `json:"heldUntil,omitzero"`
+	// Machine is what EC2 said of the instance at MachineAt, but for the tags that are not its cluster's.
+	Machine   fleet.Instance `json:"machine,omitzero"`
+	MachineAt time.Time      `json:"machineAt,omitzero"`
+	Holder    string         `json:"holder,omitempty"`
+	HeldUntil time.Time      `json:"heldUntil,omitzero"`
 
 	version int64 // the document's, for the next conditional write
 }

@@ -1,16 +1,13 @@
 // Package obs is logs and metrics: slog in JSON on stdout, which Lambda forwards, and CloudWatch's embedded metric format
-// in the same stream. Dimensions are bounded: the function's name and nothing else. Never a node, an event id or a cluster.
+// in the same stream. Dimensions are bounded: the function's name, and for what is counted by it an event's kind. Never a
+// node, an event id or a cluster: CloudWatch bills each combination as a metric of its own.
 package obs
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
-	"time"
 )
 
 // Namespace of all metrics.
@@ -30,89 +27,46 @@ func With(ctx context.Context, log *slog.Logger) context.Context {
 
 // Log is the context's logger, or one that discards.
 func Log(ctx context.Context) *slog.Logger {
-	if l, ok := ctx.Value(logKey{}).(*slog.Logger); ok {
+	switch l := ctx.Value(logKey{}).(type) {
+	case *slog.Logger:
 		return l
+	case *Record:
+		return l.Log()
 	}
 	return slog.New(slog.DiscardHandler)
 }
 
-// Metrics collects values between two flushes and writes them as one embedded-metric-format line. Nil discards.
-type Metrics struct {
-	w        io.Writer
-	function string
-	mu       sync.Mutex
-	units    map[string]string
-	values   map[string][]float64
+// Record is what is logged of one record. Most are not worth a line: making a logger for them costs more than their work.
+type Record struct {
+	// Log makes the logger, once.
+	Log func() *slog.Logger
+
+	mu      sync.Mutex
+	subject string
+	ignored string
 }
 
-// NewMetrics writes to w, which is the function's stdout.
-func NewMetrics(w io.Writer, function string) *Metrics {
-	return &Metrics{w: w, function: function, units: map[string]string{}, values: map[string][]float64{}}
+// WithRecord puts a record into a context.
+func WithRecord(ctx context.Context, r *Record) context.Context {
+	return context.WithValue(ctx, logKey{}, r)
 }
 
-// Count adds to a counter.
-func (m *Metrics) Count(name string, n int) { m.add(name, "Count", float64(n)) }
-
-// Took records a duration in milliseconds.
-func (m *Metrics) Took(name string, d time.Duration) {
-	m.add(name, "Milliseconds", float64(d.Microseconds())/1000)
+// Ignored notes that the context's record needs no answer, and why; subject is what it is about, a machine's id. It is told
+// at the end of the batch, together with others. Without a record it is logged at once.
+func Ignored(ctx context.Context, subject, why string) {
+	r, ok := ctx.Value(logKey{}).(*Record)
+	if !ok {
+		Log(ctx).Info("nothing to do", "subject", subject, "reason", why)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.subject, r.ignored = subject, why
 }
 
-func (m *Metrics) add(name, unit string, v float64) {
-	if m == nil {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.units[name] = unit
-	if unit == "Count" && len(m.values[name]) == 1 {
-		m.values[name][0] += v
-		return
-	}
-	if len(m.values[name]) < maxValues {
-		m.values[name] = append(m.values[name], v)
-	}
-}
-
-// maxValues is the embedded metric format's limit for one metric in one line.
-const maxValues = 100
-
-// Flush writes what has been collected since the last flush, if anything.
-func (m *Metrics) Flush(now time.Time) {
-	if m == nil {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.values) == 0 {
-		return
-	}
-	type metric struct {
-		Name string
-		Unit string
-	}
-	type directive struct {
-		Namespace  string
-		Dimensions [][]string
-		Metrics    []metric
-	}
-	line := map[string]any{"function": m.function}
-	var list []metric
-	for _, name := range slices.Sorted(maps.Keys(m.values)) {
-		v := m.values[name]
-		list = append(list, metric{name, m.units[name]})
-		line[name] = v
-		if len(v) == 1 {
-			line[name] = v[0]
-		}
-	}
-	line["_aws"] = map[string]any{
-		"Timestamp":         now.UnixMilli(),
-		"CloudWatchMetrics": []directive{{Namespace, [][]string{{"function"}}, list}},
-	}
-	if b, err := json.Marshal(line); err == nil {
-		_, _ = m.w.Write(append(b, '\n'))
-	}
-	clear(m.values)
-	clear(m.units)
+// Ignored is what was noted, "" if nothing was.
+func (r *Record) Ignored() (subject, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.subject, r.ignored
 }

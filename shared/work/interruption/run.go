@@ -329,6 +329,7 @@ func (r *run) finish(ctx context.Context, p plan.Plan) handler.Outcome {
 		r.Metrics.Took("DeadlineMargin", max(0, r.signal.Deadline.Sub(now)))
 	}
 	r.Metrics.Took("DrainDuration", now.Sub(r.drain.StartedAt))
+	r.Metrics.Count("PodsLeft", len(p.Left))
 	r.Metrics.Count("Runs"+p.Outcome, 1)
 	return r.announce(ctx)
 }

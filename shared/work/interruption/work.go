@@ -53,6 +53,7 @@ type Reach struct {
 	Machines   Machines
 	Pods       func(ctx context.Context, cluster string) (Pods, error)
 	Targets    Targets // nil: no load balancers are asked
+	Known      Known   // tells others' machines from ours without a call for each; nil looks at every one
 }
 
 // Policies reads what a cluster's owner has decided.
@@ -93,18 +94,15 @@ func (w *Work) Handle(ctx context.Context, d handler.Delivery) handler.Outcome {
 		return w.nothing(ctx, d, fmt.Sprintf("from account %s, Region %s: another fleet's", d.Event.Account, d.Event.Region))
 	}
 	region := w.where(d.Event)
-	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: w.Open(region)}
+	reach := w.Open(region)
+	if why := foreign(ctx, reach.Known, d.Event); why != "" {
+		return w.nothing(ctx, d, why)
+	}
+	r := &run{Work: w, delivery: d, signal: signal, region: region, reach: reach}
 	if _, asked := d.Event.Payload.(*events.NodeRemovalRequested); d.Last && !asked && r.Now().Before(r.end()) {
 		return handler.Again(0) // an invocation that dies at work would take the drain with it; who asks can ask again
 	}
 	return r.look(ctx)
-}
-
-// nothing acknowledges an event that needs no answer.
-func (w *Work) nothing(ctx context.Context, d handler.Delivery, why string) handler.Outcome {
-	obs.Log(ctx).Info("nothing to do", "kind", d.Event.Kind, "reason", why)
-	w.Metrics.Count("EventsIgnored", 1)
-	return handler.Done()
 }
 
 // run is one look at one machine.
@@ -143,6 +141,9 @@ func (r *run) look(ctx context.Context) handler.Outcome {
 		return r.nothing(ctx, r.delivery, why)
 	case notYet:
 		return r.failed(fault.New(fault.Blocked, "%s", why))
+	}
+	if err == nil {
+		r.acquaint(inst)
 	}
 	switch r.cluster = inst.Cluster(); {
 	case err != nil:
@@ -183,19 +184,6 @@ func (r *run) without(ctx context.Context, inst *fleet.Instance, why string) han
 	return r.conclude(ctx, p, err)
 }
 
-// identify reads the machine and what is remembered of its drain, at once. A NotFound is the machine's.
-func (r *run) identify(ctx context.Context) (inst fleet.Instance, drain ledger.Drain, err error) {
-	var wg sync.WaitGroup
-	var drainErr error
-	wg.Go(func() { inst, err = r.reach.Instances.Instance(ctx, r.signal.InstanceID) })
-	wg.Go(func() { drain, drainErr = r.Ledger.Drain(ctx, r.signal.InstanceID) })
-	wg.Wait()
-	if drainErr != nil {
-		err = drainErr
-	}
-	return inst, drain, err
-}
-
 // repeat serves a message that has ended the run and was not acknowledged: the result may not have been sent.
 func (r *run) repeat(ctx context.Context, known ledger.Drain) (bool, handler.Outcome) {
 	if !known.Over() || known.LookedBy != r.delivery.Event.ID {
@@ -217,7 +205,7 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, fleet.ClusterID{Region: r.region, Name: r.cluster}) })
 	targets := r.readTargets(ctx, inst, func() (fleet.Policy, error) { read.Wait(); return policy, policyErr })
 	for try := 1; ; try++ {
-		o, readErr := observe.Machine(ctx, nodes, r.reach.Groups, r.signal, inst)
+		o, readErr := observe.Machine(ctx, nodes, r.groups(), r.signal, inst)
 		if read.Wait(); policyErr != nil {
 			return plan.Plan{}, policyErr
 		}

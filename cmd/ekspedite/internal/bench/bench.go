@@ -29,6 +29,9 @@ type Options struct {
 	Cloud  *local.Cloud
 	Events int // interruptions to measure
 	BinDir string
+	Only   []string // parts; none is Usual
+	// Clusters is over how many clusters the burst of 1,000 goes.
+	Clusters int
 }
 
 // Result is what was measured. Times are in milliseconds.
@@ -46,36 +49,67 @@ type Result struct {
 	BigCPU            float64 `json:"bigCpuMs"`         // of all its invocations, until the node is empty
 	BigEvictionCPU    float64 `json:"bigEvictionCpuMs"` // of the invocation that evicts
 	FunctionPeakRSSMB int     `json:"functionPeakMemoryMB"`
+
+	Bursts     []Burst      `json:"bursts,omitempty"`
+	Many       *Burst       `json:"many,omitempty"`
+	Blocked    *Blocked     `json:"blocked,omitempty"`
+	Throughput []Throughput `json:"throughput,omitempty"`
+	Load       string       `json:"load"` // when it began: 1, 5 and 15 minutes
 }
 
 // Run measures.
 func Run(ctx context.Context, o Options) (Result, error) {
-	var r Result
-	s := scene.New(o.Cloud)
-	fmt.Fprintf(o.Out, "Creating a cluster with %d small spot nodes and one large one\n", smallNodes)
-	client, err := s.Apply(ctx, spec, "bench", 5*time.Minute)
-	if err != nil {
-		return r, err
-	}
+	r := Result{Load: load()}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v := scene.Watch(ctx, client, "default")
-	if err := v.Wait(ctx, "all nodes", 2*time.Minute, func() bool { return v.ReadyNodes() >= smallNodes+1 }); err != nil {
-		return r, err
-	}
+	s := scene.New(o.Cloud)
 	if info, err := os.Stat(filepath.Join(o.BinDir, "interruption", "bootstrap")); err == nil {
 		r.BinaryBytes = info.Size()
 	}
-	if err := r.latency(ctx, o, s, v); err != nil {
+	if err := r.single(ctx, o, s); err != nil {
 		return r, err
 	}
-	if err := r.bigNode(ctx, o, s, v, client); err != nil {
+	if err := r.crowds(ctx, o, s); err != nil {
 		return r, err
+	}
+	if o.wants(PartThroughput) {
+		for mix := range mixes {
+			t, err := throughput(ctx, o, mix, 20_000, 60) // as many batches at once as the template allows
+			if err != nil {
+				return r, err
+			}
+			r.Throughput = append(r.Throughput, t)
+		}
 	}
 	stats := functionStats(o.Cloud)
 	r.ColdInits, r.FunctionPeakRSSMB = len(stats.Inits), stats.PeakMemoryMB
 	r.ColdInitP50 = milliseconds(percentile(stats.Inits, 50))
 	return r, nil
+}
+
+// single interrupts nodes one after the other.
+func (r *Result) single(ctx context.Context, o Options, s *scene.Scene) error {
+	if !o.wants(PartLatency) && !o.wants(PartBig) {
+		return nil
+	}
+	fmt.Fprintf(o.Out, "Creating a cluster with %d small spot nodes and one large one\n", smallNodes)
+	client, err := s.Apply(ctx, spec, "bench", 5*time.Minute)
+	if err != nil {
+		return err
+	}
+	v := scene.Watch(ctx, client, "default")
+	if err := v.Wait(ctx, "all nodes", 2*time.Minute, func() bool { return v.ReadyNodes() >= smallNodes+1 }); err != nil {
+		return err
+	}
+	if o.wants(PartLatency) {
+		if err := r.latency(ctx, o, s, v); err != nil {
+			return err
+		}
+	}
+	if o.wants(PartBig) {
+		return r.bigNode(ctx, o, s, v, client)
+	}
+	return nil
 }
 
 // smallNodes is the desired size of the group "small" in bench.yaml.

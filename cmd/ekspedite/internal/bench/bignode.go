@@ -76,6 +76,10 @@ func (r *Result) bigNode(ctx context.Context, o Options, s *scene.Scene, v *scen
 // they are from our notes on aws-node-termination-handler 62a8761 on a 2-core machine, end to end against a fake API
 // server with 2 ms per call.
 func (r Result) Print(w io.Writer) {
+	defer r.printCrowds(w)
+	if r.Events == 0 && r.BigNodePods == 0 {
+		return
+	}
 	fmt.Fprintf(w, "\n%-58s %14s  %s\n", "", "ekspedite", "aws-node-termination-handler (noted earlier)")
 	row := func(name, format string, value any, peer string) {
 		fmt.Fprintf(w, "%-58s %14s  %s\n", name, fmt.Sprintf(format, value), peer)
