@@ -84,13 +84,17 @@ func (r Result) Print(w io.Writer) {
 	row := func(name, format string, value any, peer string) {
 		fmt.Fprintf(w, "%-58s %14s  %s\n", name, fmt.Sprintf(format, value), peer)
 	}
-	row(fmt.Sprintf("event on the bus to node cordoned, p50 of %d", r.Events), "%.1f ms", r.EventToCordonP50, "220 ms (one node; its queue is polled every 2 s)")
-	row("event on the bus to node cordoned, p99", "%.1f ms", r.EventToCordonP99, "")
+	if r.Events > 0 {
+		row(fmt.Sprintf("event on the bus to node cordoned, p50 of %d", r.Events), "%.1f ms", r.EventToCordonP50, "220 ms (one node; its queue is polled every 2 s)")
+		row("event on the bus to node cordoned, p99", "%.1f ms", r.EventToCordonP99, "")
+	}
 	row(fmt.Sprintf("cold start: exec to first poll, p50 of %d", r.ColdInits), "%.1f ms", r.ColdInitP50, "runs in the cluster")
 	row("binary", "%.1f MB", float64(r.BinaryBytes)/1e6, "")
-	row(fmt.Sprintf("node with %d pods: event to last eviction accepted", r.BigNodePods), "%.0f ms", r.BigAllEvicted, "24,200 ms; 1,200 ms with qps 200")
-	row("  Kubernetes API calls", "%d", r.BigKubernetes, "349")
-	row("  CPU of the invocation that evicts", "%.1f ms", r.BigEvictionCPU, "")
-	row("  CPU of all invocations until the node is empty", "%.1f ms", r.BigCPU, "")
+	if r.BigNodePods > 0 {
+		row(fmt.Sprintf("node with %d pods: event to last eviction accepted", r.BigNodePods), "%.0f ms", r.BigAllEvicted, "24,200 ms; 1,200 ms with qps 200")
+		row("  Kubernetes API calls", "%d", r.BigKubernetes, "349")
+		row("  CPU of the invocation that evicts", "%.1f ms", r.BigEvictionCPU, "")
+		row("  CPU of all invocations until the node is empty", "%.1f ms", r.BigCPU, "")
+	}
 	row("peak memory of the function", "%d MB", r.FunctionPeakRSSMB, "71 MB")
 }
