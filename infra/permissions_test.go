@@ -292,3 +292,26 @@ func TestClusterFunctionCannotChangeOwnRoles(t *testing.T) {
 		}
 	}
 }
+
+// AWS refuses a policy with two statements of one name; and of two, a reader would take one for the other.
+func TestStatementsHaveNamesOfTheirOwn(t *testing.T) {
+	n := 0
+	for id, resource := range everything(t).Resources {
+		document := resource.Properties["PolicyDocument"]
+		if document == nil {
+			continue
+		}
+		n++
+		seen := map[string]bool{}
+		for _, statement := range list(at(document, "Statement")) {
+			sid := text(at(statement, "Sid"))
+			if sid != "" && seen[sid] {
+				t.Errorf("%s has two statements that are called %s", id, sid)
+			}
+			seen[sid] = true
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d policies were found", n)
+	}
+}

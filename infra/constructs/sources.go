@@ -1,6 +1,7 @@
 package constructs
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -20,6 +21,8 @@ type Signal struct {
 	Description string
 	// Pattern is an EventBridge event pattern.
 	Pattern map[string]any
+	// Patience is how long what EventBridge cannot deliver is tried, where that is another time than for the other signals.
+	Patience time.Duration
 }
 
 // Listen adds a rule for each signal on a bus, and lets these rules and no others put events on the worker's queue. What
@@ -58,7 +61,7 @@ func (t target) rules(bus awsevents.EventBus, patience time.Duration, signals []
 				Arn:              t.arn,
 				DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: t.deadLetters.QueueArn()},
 				RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
-					MaximumEventAgeInSeconds: jsii.Number(patience.Seconds()),
+					MaximumEventAgeInSeconds: jsii.Number(cmp.Or(signal.Patience, patience).Seconds()),
 					MaximumRetryAttempts:     jsii.Number(185), // EventBridge's most; the age is what counts
 				},
 			}},

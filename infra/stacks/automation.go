@@ -94,9 +94,9 @@ func NewAutomation(app awscdk.App, props AutomationProps) Automation {
 		// Half of a spot instance's notice has passed.
 		Late: time.Minute,
 	})
-	interrupted.Listen(nil, time.Hour, interruptionSignals()...)        // as long as the queue would keep them
-	interrupted.Listen(nil, 24*time.Hour, moreInterruptionSignals()...) // most of it is announced days ahead
-	interrupted.Listen(bus, 15*time.Minute, removalSignal())            // then there is no time left to drain in
+	// As long as the queue would keep them.
+	interrupted.Listen(nil, time.Hour, append(interruptionSignals(), moreInterruptionSignals()...)...)
+	interrupted.Listen(bus, 15*time.Minute, removalSignal()) // then there is no time left to drain in
 
 	scaled := newScaling(stack, bus, code, network, environment(nil))
 	rung := newDoorbell(stack, code, props.Ledger, scaled)

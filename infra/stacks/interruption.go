@@ -23,6 +23,7 @@ func moreInterruptionSignals() []constructs.Signal {
 		ID:          "MachineHealthRule",
 		Description: "AWS Health says that machines will be ended, stopped or rebooted, or that they fail: drain them in time",
 		Pattern:     health,
+		Patience:    24 * time.Hour, // most of it is announced days ahead
 	}, {
 		ID:          "CapacityBlockExpirationRule",
 		Description: "A Capacity Block ends: its machines go ten minutes from now. AWS's documents have two names for it",

@@ -17,7 +17,8 @@ func (c *Compute) GroupState(ctx context.Context, group string) (fleet.GroupStat
 	if err != nil {
 		return fleet.GroupState{}, classify("autoscaling:DescribeAutoScalingGroups", err)
 	}
-	for _, g := range out.AutoScalingGroups {
+	if len(out.AutoScalingGroups) > 0 {
+		g := out.AutoScalingGroups[0]
 		s := fleet.GroupState{Name: group, Desired: int(aws.ToInt32(g.DesiredCapacity)), Rebalances: aws.ToBool(g.CapacityRebalance)}
 		for _, i := range g.Instances {
 			if i.LifecycleState == astypes.LifecycleStateInService {

@@ -54,7 +54,6 @@ type letter struct {
 	body     string
 	due      time.Time
 	received int
-	flying   int
 }
 
 // fuzz is the queue, Lambda before it, and who sends.

@@ -115,14 +115,6 @@ func (r *fleetRig) wantEnded(cause string, outcome string, ids ...string) {
 	}
 }
 
-// sent is how many messages of a kind are in the queue.
-func (r *fleetRig) sent(detailType string) (n int) {
-	for _, body := range r.Queue.Bodies() {
-		n += strings.Count(body, fmt.Sprintf("%q", detailType))
-	}
-	return n
-}
-
 // stray is a machine of nobody's, beside one of ours.
 func (r *fleetRig) stray() string {
 	r.T.Helper()
