@@ -160,6 +160,17 @@ func TestECS(t *testing.T) {
 	if told.Outcome != events.OutcomeReported || told.Subject.Service != "web" {
 		t.Errorf("%+v", told)
 	}
+	used := map[string]int{} // the others of this role TestDemo holds to their use
+	for _, g := range c.IAM.Report() {
+		if strings.Contains(g.RoleARN, "InterruptionFunctionRole") && strings.HasPrefix(g.Action, "ecs:") && g.Action != "ecs:DescribeCapacityProviders" {
+			used[g.Sid+" "+g.Action] += g.Calls
+		}
+	}
+	for name, calls := range used {
+		if calls == 0 {
+			t.Errorf("granted and never used: %s", name)
+		}
+	}
 	for _, d := range c.IAM.Denied() {
 		t.Errorf("denied: %+v", d)
 	}
