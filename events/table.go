@@ -10,7 +10,6 @@ const (
 	docsDrain  = "events/interruption.go"
 	docsUp     = "events/upgrade.go"
 	docsNotify = "events/notify.go"
-	inDepth    = "the interruption function will listen when it handles interruptions in depth"
 	byFleet    = "for the fleet's own subscribers; no function of ekspedite acts on single steps"
 )
 

@@ -29,7 +29,7 @@ func TestARemovalDrainsAndEndsTheMachine(t *testing.T) {
 	})
 }
 
-// TestEveryCallOfARemovalFailsOnce is TestEveryCallFailsOnce for a removal: the machine is ended once, whatever fails.
+// TestEveryCallOfARemovalFailsOnce is TestR9_EveryCallFailsOnce for a removal: the machine is ended once, whatever fails.
 func TestEveryCallOfARemovalFailsOnce(t *testing.T) {
 	everyCallFails(t, removing, func(t *testing.T, w *world, q *sqs) {
 		q.send(removal("n1"), 0)

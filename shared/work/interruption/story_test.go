@@ -43,9 +43,9 @@ func TestSpotWarningEndsInADrainedNode(t *testing.T) {
 	})
 }
 
-// TestEveryCallFailsOnce lets every single call of a drain go wrong in every way, delivers again what SQS would, and wants
+// TestR9_EveryCallFailsOnce lets every single call of a drain go wrong in every way, delivers again what SQS would, and wants
 // the same end each time.
-func TestEveryCallFailsOnce(t *testing.T) {
+func TestR9_EveryCallFailsOnce(t *testing.T) {
 	var calls []string
 	story(t, func(t *testing.T, w *world, q *sqs) {
 		w.strike = func(key string) mode { calls = append(calls, key); return fine }
