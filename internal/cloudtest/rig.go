@@ -204,8 +204,9 @@ func (r *Rig) Serve(m *Message) {
 		deleted = append(deleted, false)
 	}
 	var wg sync.WaitGroup
+	copied := *m // before anybody releases it
 	for i := range deleted {
-		copied, s := *m, &Session{Rig: r, Warm: i == 0 && r.Script.At == nil}
+		s := &Session{Rig: r, Warm: i == 0 && r.Script.At == nil}
 		wg.Go(func() { deleted[i] = r.invoke(s, copied) })
 	}
 	wg.Wait()
