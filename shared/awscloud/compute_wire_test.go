@@ -3,10 +3,8 @@ package awscloud_test
 import (
 	"bytes"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -17,8 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/ekspedite/ekspedite/infra/local"
-	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/batch"
 	"github.com/ekspedite/ekspedite/shared/fault"
@@ -50,18 +46,7 @@ func (c *tally) RoundTrip(r *http.Request) (*http.Response, error) {
 // one more for each kind of refusal, and nobody learns of another's error.
 func TestABatchAsksTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cloud, err := local.Start(t.Context(), local.Options{
-			InMemory: true, Seed: 3, Faults: &faults.None, DataDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := cloud.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		cfg := awscloud.Static(cloud.Endpoint(), cloud.World.Region, cloud.AccessKey(), cloud.SecretKey())
+		cloud, cfg := embedded(t)
 		count := &tally{next: cloud, calls: map[string]int{}}
 		cfg.HTTPClient = &http.Client{Transport: count}
 		machines, compute := ec2.NewFromConfig(cfg), awscloud.NewCompute(cfg)

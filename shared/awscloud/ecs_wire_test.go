@@ -2,9 +2,6 @@ package awscloud_test
 
 import (
 	"errors"
-	"log/slog"
-	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,9 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"github.com/ekspedite/ekspedite/infra/local"
 	localec2 "github.com/ekspedite/ekspedite/infra/local/ec2"
-	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -27,19 +22,7 @@ import (
 // more tasks than one call takes, tasks that are being stopped, stop timeouts, protection, and what everything says of what is not there.
 func TestContainerInstancesOverTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cloud, err := local.Start(t.Context(), local.Options{
-			InMemory: true, Seed: 3, Faults: &faults.None, DataDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := cloud.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		cfg := awscloud.Static(cloud.Endpoint(), cloud.World.Region, cloud.AccessKey(), cloud.SecretKey())
-		cfg.HTTPClient = &http.Client{Transport: cloud}
+		cloud, cfg := embedded(t)
 		api, net, c, ctx := ecs.NewFromConfig(cfg), ec2.NewFromConfig(cfg), awscloud.NewContainers(cfg), t.Context()
 
 		var cluster string

@@ -1,9 +1,6 @@
 package awscloud_test
 
 import (
-	"log/slog"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/ekspedite/ekspedite/infra/local"
-	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/fleet"
 )
@@ -23,19 +18,7 @@ import (
 // TestMarketOverTheWire reads the embedded cloud's market, and buys there.
 func TestMarketOverTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cloud, err := local.Start(t.Context(), local.Options{
-			InMemory: true, Seed: 3, Faults: &faults.None, DataDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := cloud.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		cfg := awscloud.Static(cloud.Endpoint(), cloud.World.Region, cloud.AccessKey(), cloud.SecretKey())
-		cfg.HTTPClient = &http.Client{Transport: cloud}
+		cloud, cfg := embedded(t)
 		browse(t, awscloud.NewMarket(cfg, time.Now))
 		here, err := cloud.In(cloud.World.Region)
 		if err != nil {

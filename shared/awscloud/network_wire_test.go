@@ -2,17 +2,12 @@ package awscloud_test
 
 import (
 	"cmp"
-	"log/slog"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/ekspedite/ekspedite/infra/local"
-	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/decide/cluster"
 	"github.com/ekspedite/ekspedite/shared/fault"
@@ -28,19 +23,7 @@ func TestNetworksOverTheWire(t *testing.T) {
 }
 
 func networksOverTheWire(t *testing.T) {
-	cloud, err := local.Start(t.Context(), local.Options{
-		InMemory: true, Seed: 3, Faults: &faults.None, DataDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := cloud.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	cfg := awscloud.Static(cloud.Endpoint(), cloud.World.Region, cloud.AccessKey(), cloud.SecretKey())
-	cfg.HTTPClient = &http.Client{Transport: cloud}
+	cloud, cfg := embedded(t)
 	region := awscloud.NewRegion(cfg)
 	w := wire{t, region, observe.Clusters{AWS: region, Now: time.Now}}
 	group := fleet.NodeGroupSpec{Name: "g", Private: true, InstanceTypes: []string{"m5.large"}, Min: 1, Max: 1, Desired: 1}
@@ -94,7 +77,7 @@ func networksOverTheWire(t *testing.T) {
 		t.Errorf("%v", made)
 	}
 
-	_, err = region.Call(t.Context(), plan.Call{API: "ec2:DeleteVpcEndpoints", Input: fleet.Props{"vpcEndpointIds": []any{"vpce-00000000000000000"}}})
+	_, err := region.Call(t.Context(), plan.Call{API: "ec2:DeleteVpcEndpoints", Input: fleet.Props{"vpcEndpointIds": []any{"vpce-00000000000000000"}}})
 	if !fault.Is(err, fault.NotFound) {
 		t.Errorf("an endpoint that is not there: %v", err)
 	}

@@ -1,17 +1,12 @@
 package awscloud_test
 
 import (
-	"log/slog"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/ekspedite/ekspedite/infra/local"
-	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/decide/cluster"
 	"github.com/ekspedite/ekspedite/shared/decide/cost"
@@ -26,19 +21,7 @@ import (
 // make it fail.
 func TestPreflightOverTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cloud, err := local.Start(t.Context(), local.Options{
-			InMemory: true, Seed: 3, Faults: &faults.None, DataDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := cloud.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		cfg := awscloud.Static(cloud.Endpoint(), cloud.World.Region, cloud.AccessKey(), cloud.SecretKey())
-		cfg.HTTPClient = &http.Client{Transport: cloud}
+		cloud, cfg := embedded(t)
 		region := awscloud.NewRegion(cfg)
 		w := flight{t, region, awscloud.NewPreflight(cfg), cloud.World.Account}
 		w.facts()

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -22,8 +20,6 @@ import (
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
-	"github.com/ekspedite/ekspedite/infra/local"
-	"github.com/ekspedite/ekspedite/infra/local/faults"
 	"github.com/ekspedite/ekspedite/shared/awscloud"
 	"github.com/ekspedite/ekspedite/shared/fault"
 	"github.com/ekspedite/ekspedite/shared/fleet"
@@ -75,18 +71,7 @@ type behindBalancers struct {
 // TestTargetsOverTheWire finds and empties target groups of the embedded cloud by the real SDK.
 func TestTargetsOverTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cloud, err := local.Start(t.Context(), local.Options{
-			InMemory: true, Seed: 3, Faults: &faults.None, DataDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := cloud.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		cfg := awscloud.Static(cloud.Endpoint(), cloud.World.Region, cloud.AccessKey(), cloud.SecretKey())
+		cloud, cfg := embedded(t)
 		b := &behindBalancers{t: t, counted: &counted{RoundTripper: cloud, calls: map[string]int{}}}
 		cfg.HTTPClient = &http.Client{Transport: b.counted}
 		b.cfg, b.elb, b.asg = cfg, elb.NewFromConfig(cfg), autoscaling.NewFromConfig(cfg)
