@@ -33,6 +33,21 @@ type Groups interface {
 // Machine observes one machine of a cluster. Reads that do not depend on one another run at once. A read that fails for
 // another reason than absence is named in Incomplete; the error is the first of them. Half a picture is enough to cordon.
 func Machine(ctx context.Context, nodes Nodes, groups Groups, signal interruption.Signal, inst fleet.Instance) (interruption.Observation, error) {
+	return machine(ctx, nodes, groups, signal, inst, true)
+}
+
+// MachineFirst is Machine without the pods where the cordon of a node is urgent, and they are PodsPending: listing them is most of what a
+// look costs an API server, and in a burst the lists of some nodes would hold up the cordons of the others.
+func MachineFirst(ctx context.Context, nodes Nodes, groups Groups, signal interruption.Signal, inst fleet.Instance) (interruption.Observation, error) {
+	o, err := machine(ctx, nodes, groups, signal, inst, false)
+	if err != nil && o.Node == nil || o.Hurried() {
+		o.PodsPending = true
+		return o, err
+	}
+	return Machine(ctx, nodes, groups, signal, inst)
+}
+
+func machine(ctx context.Context, nodes Nodes, groups Groups, signal interruption.Signal, inst fleet.Instance, pods bool) (interruption.Observation, error) {
 	o := interruption.Observation{Signal: signal, Instance: &inst}
 	var wg sync.WaitGroup
 	var nodeErr, podErr, groupErr error
@@ -40,13 +55,13 @@ func Machine(ctx context.Context, nodes Nodes, groups Groups, signal interruptio
 	wg.Go(func() { o.Node, nodeErr = findNode(ctx, nodes, inst) })
 	var guess []fleet.Pod // of the node that has the machine's DNS name, which it nearly always is
 	wg.Go(func() {
-		if inst.PrivateDNSName != "" {
+		if pods && inst.PrivateDNSName != "" {
 			guess, podErr = nodes.PodsOn(ctx, inst.PrivateDNSName)
 		}
 	})
 	wg.Wait()
 	switch {
-	case o.Node == nil: // whose pods these are is unknown
+	case o.Node == nil, !pods: // whose pods these are is unknown
 		podErr = nil
 	case o.Node.Name == inst.PrivateDNSName:
 		o.Pods = guess

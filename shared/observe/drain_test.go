@@ -128,3 +128,30 @@ func TestMachine(t *testing.T) {
 		})
 	}
 }
+
+// TestTheFirstLookIsForTheCordon: the pods of a node that still takes work are left for the next look; of others everything is read.
+func TestTheFirstLookIsForTheCordon(t *testing.T) {
+	goes := interruption.Signal{InstanceID: "i-1", Involuntary: true}
+	inst := fleet.Instance{ID: "i-1", PrivateDNSName: "a", State: "running"}
+	cordoned := fleet.Node{Name: "a", ProviderID: "aws:///z/i-1", Unschedulable: true, Labels: map[string]string{interruption.LBLabel: "x"},
+		Taints: []fleet.Taint{{Key: fleet.TaintInterruption}}}
+	for name, tc := range map[string]struct {
+		node    fleet.Node
+		signal  interruption.Signal
+		fail    map[string]error
+		pending bool
+		pods    int
+	}{
+		"it takes work":          {fleet.Node{Name: "a", ProviderID: "aws:///z/i-1"}, goes, nil, true, 0},
+		"it is cordoned already": {cordoned, goes, nil, false, 1},
+		"by choice":              {fleet.Node{Name: "a", ProviderID: "aws:///z/i-1"}, interruption.Signal{InstanceID: "i-1"}, nil, false, 1},
+		"it cannot be read":      {cordoned, goes, map[string]error{"node": errors.New("silent")}, true, 0},
+		"it is no node":          {fleet.Node{Name: "b", ProviderID: "aws:///z/i-2"}, goes, nil, false, 0},
+	} {
+		w := &world{nodes: []fleet.Node{tc.node}, fail: tc.fail}
+		o, err := observe.MachineFirst(t.Context(), w, w, tc.signal, inst)
+		if o.PodsPending != tc.pending || len(o.Pods) != tc.pods || (err != nil) != (tc.fail != nil) {
+			t.Errorf("%s: pending %t, %d pods, %v", name, o.PodsPending, len(o.Pods), err)
+		}
+	}
+}

@@ -24,7 +24,8 @@ const (
 	longestHold = 5 * time.Second
 	// forgotten is after what time a refusal says nothing about today.
 	forgotten = 30 * time.Second
-	// silences is how many requests in a row have to go unanswered before the server counts as silent.
+	// silences is how many requests in a row have to go unanswered before the server counts as silent; of one that has never answered
+	// one is enough.
 	silences = 2
 	// Pauses of a silent server between probes: each twice the one before.
 	firstPause, longestPause = 2 * time.Second, 16 * time.Second
@@ -61,6 +62,7 @@ type Server struct {
 	heldUntil time.Time    // until then the server wants to be left alone by what can wait
 	shrunk    time.Time    // when the width was last halved
 	grown     time.Time    // when it last grew after that
+	known     bool         // it has answered before
 	missed    int          // requests in a row that were not answered
 	shut      time.Time    // until then nothing is asked; zero when the server answers
 	pause     time.Duration
@@ -204,7 +206,7 @@ func (s *Server) end(t *Turn, v Verdict, retryAfter time.Duration) {
 		}
 	case Silent:
 		s.shrink(t.began, now)
-		if s.missed++; t.probe || s.missed >= silences && s.shut.IsZero() {
+		if s.missed++; t.probe || (s.missed >= silences || !s.known) && s.shut.IsZero() {
 			s.close(now)
 		}
 	}
@@ -212,7 +214,7 @@ func (s *Server) end(t *Turn, v Verdict, retryAfter time.Duration) {
 }
 
 func (s *Server) answers(took time.Duration) { // needs the lock
-	s.missed, s.shut, s.pause = 0, time.Time{}, 0
+	s.known, s.missed, s.shut, s.pause = true, 0, time.Time{}, 0
 	if took < quick || s.current < s.patience.First {
 		s.current = s.patience.First
 	}

@@ -58,7 +58,7 @@ func Decide(now time.Time, o Observation, policy fleet.InterruptionPolicy) (plan
 	if !dead(o) {
 		p.Add("stop new work", first(o, policy)...)
 	}
-	if o.TargetsPending {
+	if o.TargetsPending || o.PodsPending {
 		return p, nil // looked at again at once, with them
 	}
 	if o.unread(PartNode, PartPods) {

@@ -76,6 +76,9 @@ type Observation struct {
 
 	Balancing
 
+	// PodsPending: they are not read yet, and the cordon does not wait for it.
+	PodsPending bool
+
 	// Incomplete says why parts could not be read. What follows from them is left for the next look; the rest is not.
 	Incomplete map[Part]string
 }

@@ -21,7 +21,7 @@ func (r *run) rehearse(ctx context.Context, nodes Nodes, p plan.Plan) plan.Plan 
 		return p
 	}
 	w := &writes{}
-	do := apply.Plain(apply.Drainer{Nodes: dryNodes{nodes, w}, Groups: dryGroups{r.reach.Groups, w}}.Do)
+	do := apply.Plain(apply.Drainer{Nodes: dryNodes{nodes, w}, Groups: dryGroups{r.reach.Groups, w}, Targets: dryTargets{w}}.Do)
 	for _, s := range p.Steps {
 		apply.Step(ctx, s, 1, r.Now, do) // one after another: the record is in the plan's order
 	}
@@ -80,4 +80,11 @@ func (d dryGroups) Heartbeat(_ context.Context, group, hook, token, instanceID s
 
 func (d dryGroups) EndInstance(_ context.Context, group, instanceID string, replace bool) error {
 	return d.w.note(plan.TerminateInstance{AutoScalingGroup: group, InstanceID: instanceID, Replace: replace})
+}
+
+// dryTargets is Elastic Load Balancing that is not written to.
+type dryTargets struct{ w *writes }
+
+func (d dryTargets) Deregister(_ context.Context, group, instanceID string, port int) error {
+	return d.w.note(plan.DeregisterTarget{TargetGroup: group, InstanceID: instanceID, Port: port})
 }

@@ -225,3 +225,20 @@ func TestR27_EveryCallToLoadBalancersFailsOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestR24_ObserveDeregistersNothing, and says that it would.
+func TestR24_ObserveDeregistersNothing(t *testing.T) {
+	story(t, func(t *testing.T, w *world, q *sqs) {
+		w.balanced()
+		w.policy.Interruption.Mode = fleet.DrainObserve
+		q.send(spot("e1"), 0)
+		q.serve(t, w.work().Handle)
+		runs := w.runs(t)
+		if len(runs) != 1 || runs[0].Outcome != events.OutcomePlanned || w.writes > 0 || w.lb.targets[0].State != fleet.TargetHealthy || len(q.dlq) > 0 {
+			t.Fatalf("runs %+v, %d writes, targets %+v, dead letters %q", runs, w.writes, w.lb.targets, q.dlq)
+		}
+		if list := strings.Join(w.finished()[0].Plan, "\n"); !strings.Contains(list, "deregister") || !strings.Contains(list, "cordon node "+hostname) {
+			t.Errorf("the plan:\n%s", list)
+		}
+	})
+}

@@ -204,8 +204,13 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 	var read sync.WaitGroup
 	read.Go(func() { policy, policyErr = r.Policies.Policy(ctx, fleet.ClusterID{Region: r.region, Name: r.cluster}) })
 	targets := r.readTargets(ctx, inst, func() (fleet.Policy, error) { read.Wait(); return policy, policyErr })
+	look := observe.Machine
+	if r.signal.Involuntary && r.drain.Attempt == 0 {
+		look = observe.MachineFirst
+	}
 	for try := 1; ; try++ {
-		o, readErr := observe.Machine(ctx, nodes, r.groups(), r.signal, inst)
+		o, readErr := look(ctx, nodes, r.groups(), r.signal, inst)
+		look = observe.Machine
 		if read.Wait(); policyErr != nil {
 			return plan.Plan{}, policyErr
 		}
@@ -224,15 +229,18 @@ func (r *run) carryOut(ctx context.Context, nodes Nodes, inst fleet.Instance) (p
 		if readErr != nil && o.Node == nil && p.Empty() && p.Outcome == "" {
 			return p, readErr // nothing could be seen: let the message come again
 		}
-		if policy.Interruption.Mode == fleet.DrainObserve {
+		pending := o.PodsPending || o.TargetsPending
+		if policy.Interruption.Mode == fleet.DrainObserve && !pending {
 			return r.rehearse(ctx, nodes, p), nil
 		}
-		r.nodes = nodes
-		err = r.apply(ctx, nodes, p)
+		if policy.Interruption.Mode != fleet.DrainObserve { // else pending: looked at again with the rest
+			r.nodes = nodes
+			err = r.apply(ctx, nodes, p)
+		}
 		if fault.Is(err, fault.Conflict) && try < conflictTries {
 			continue // the node was changed under us: look again at once
 		}
-		if err == nil && o.TargetsPending {
+		if err == nil && pending && p.Outcome == "" {
 			continue // cordoned; now for the rest
 		}
 		r.callPlanner(policy.Scaling)
