@@ -39,7 +39,7 @@ func (s *simulation) open() func(string) interruption.Reach {
 			s.call()
 			return nil, nil
 		}}
-	r := interruption.Reach{Instances: instances{machines}, Groups: idleGroups{groups}, Clusters: oneCluster{&apiServer{s}},
+	r := interruption.Reach{Instances: instances{machines}, Groups: idleGroups{groups}, Clusters: oneCluster{&apiServer{s}}, Machines: manyInstances{s},
 		Known: &access.Machines{Now: time.Now, List: func(context.Context) ([]string, error) {
 			s.call()
 			out := make([]string, 5000)
@@ -67,6 +67,22 @@ type instances struct{ *batch.Batcher[fleet.Instance] }
 func (i instances) Instance(ctx context.Context, id string) (fleet.Instance, error) {
 	return i.Get(ctx, id)
 }
+
+// manyInstances are EC2 as Health events and sweeps ask it.
+type manyInstances struct{ s *simulation }
+
+func (m manyInstances) Machines(ctx context.Context, ids []string) (out []fleet.Instance, err error) {
+	found, err := m.s.describe(ctx, ids)
+	for _, a := range found {
+		out = append(out, a.Value)
+	}
+	return out, err
+}
+func (manyInstances) InReservation(context.Context, string) ([]fleet.Instance, error) {
+	return nil, nil
+}
+func (manyInstances) Impaired(context.Context) ([]fleet.Impairment, error)      { return nil, nil }
+func (manyInstances) Scheduled(context.Context) ([]fleet.ScheduledEvent, error) { return nil, nil }
 
 // idleGroups are Auto Scaling where no machine is in a group.
 type idleGroups struct {
